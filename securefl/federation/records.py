@@ -1,0 +1,79 @@
+"""What a finished run tells: one record a round, and their summary. The JSON of `securefl demo` is made of these."""
+
+from __future__ import annotations
+
+import msgspec
+
+PHASES = ("advertise_keys", "share_keys", "union", "claim", "train", "update")
+"""The phases of a submodel round, in order.
+
+``train`` runs from the download of the rows to the client's masked upload, ``update`` from the upload to the opened sum.
+"""
+
+
+class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One round. Byte counts are of encoded messages, keys included; means are over clients that finished."""
+
+    round: int
+    """1-based number of the round."""
+    exact: bool
+    """Every sum that was opened equals, in the ring, the sum of the survivors' clear inputs."""
+    completed: bool
+    """False if too few clients survived: nothing was opened after that point and the model did not change."""
+    abort: str | None
+    """The error sentence of a round that did not complete."""
+    auc: float | None
+    """Test AUC after the round; None where undefined (one class only)."""
+    clients: int
+    """Cohort size."""
+    finishers: int
+    """Clients that answered every message of the round."""
+    bytes_up_per_client: float
+    bytes_down_per_client: float
+    bytes_up: dict[str, float]
+    """Mean bytes from a finishing client to the server, by phase."""
+    bytes_down: dict[str, float]
+    """Mean bytes from the server to a finishing client, by phase."""
+    union_size: int
+    """Indices in the decoded union, false positives of a filter included."""
+    union_false: int
+    """Of these, how many no surviving client held."""
+    union_lost: int
+    """Indices that a surviving client held and the union misses."""
+    rows_uploaded: int
+    rows_left_out: int
+    """Claimed rows (all tables) below the row floor: left out by every claimant alike."""
+    epsilon_claims_round: float
+    """Per index, of the claims sent in this round; ``inf`` for no privacy."""
+    epsilon_claims_ever: float
+    dropouts: dict[str, int]
+    """Clients lost, by the phase in which they were lost."""
+    seconds: dict[str, float]
+    """Wall-clock seconds of the whole simulation (all clients and the server), by phase."""
+
+
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole run. Means are over the rounds that completed."""
+
+    exact: bool
+    rounds: int
+    rounds_completed: int
+    auc_start: float | None
+    auc_end: float | None
+    bytes_up_per_client: float
+    bytes_down_per_client: float
+    full_model_bytes: int
+    """Up + down of one secure round over the whole shared model: same ring widths, keys and cohort."""
+    union_size: float
+    rows_left_out: float
+    epsilon_claims_round: float
+    epsilon_claims_ever: float
+    dropouts: dict[str, int]
+    seconds: dict[str, float]
+    private: bool
+    """False when the claims, blinding and rounding came from a seed: a simulation, not private."""
+    data: dict[str, int | float | str]
+    """Name, users, items, categories, samples of the click log."""
+    settings: dict[str, object]
+    """The configuration that ran, in full."""
+    per_round: list[RoundRecord]
