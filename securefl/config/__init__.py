@@ -1,0 +1,30 @@
+"""The one typed configuration of every command: what a run needs, with defaults, ranges and checks.
+
+A preset is a TOML file of this schema shipped with the package; a file of yours has the same shape.
+"""
+
+from __future__ import annotations
+
+from securefl.config.checks import abort_probability, check_population, uploaded_share, validate, warnings
+from securefl.config.loading import load, load_preset, override, parse, preset_names
+from securefl.config.schema import Cohort, Config, Data, Privacy, SecAgg, Training, Union
+
+__all__ = [
+    "Config",
+    "Data",
+    "Cohort",
+    "SecAgg",
+    "Union",
+    "Privacy",
+    "Training",
+    "load",
+    "load_preset",
+    "parse",
+    "override",
+    "preset_names",
+    "validate",
+    "warnings",
+    "check_population",
+    "uploaded_share",
+    "abort_probability",
+]

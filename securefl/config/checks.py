@@ -1,0 +1,188 @@
+"""What must hold between settings: pure functions whose refusals say which one to change, and by how much."""
+
+from __future__ import annotations
+
+from itertools import count
+from math import comb
+
+from securefl.config.schema import Config, default_threshold
+from securefl.errors import ConfigurationError
+
+__all__ = ["validate", "warnings", "check_population", "uploaded_share", "abort_probability"]
+
+COMPLETE_GRAPH_MAX = 128
+"""Largest cohort on a complete mask graph."""
+NEGLIGIBLE_SHARE = 1e-3
+"""Expected share of single-holder rows that go up, below which a run would teach the model nothing."""
+LOW_SHARE = 0.1
+"""Expected share of single-holder rows that go up, below which the user is told."""
+RISKY_ABORT = 0.01
+"""Probability that a round fails, above which the user is told before the work starts."""
+
+
+def validate(config: Config) -> None:
+    """Refuse settings that contradict each other, with one ConfigurationError."""
+    _check_graph(config)
+    _check_threshold(config)
+    _check_ring(config)
+    _check_response(config)
+    _check_row_floor(config)
+
+
+def _check_graph(config: Config) -> None:
+    n = config.cohort.clients
+    if n > COMPLETE_GRAPH_MAX:
+        raise ConfigurationError(
+            f"cohort.clients: {n} clients are too many for one complete mask graph, and shards of a larger "
+            f"cohort are not available yet; use at most {COMPLETE_GRAPH_MAX}"
+        )
+    if config.degree != n - 1:
+        raise ConfigurationError(
+            f"secagg.degree: {config.degree} neighbours would leave a claimant readable through its lost "
+            f"neighbours; a submodel round joins all clients: leave degree out, or use {n - 1}"
+        )
+
+
+def _check_threshold(config: Config) -> None:
+    n, t, c = config.cohort.clients, config.threshold, config.colluders
+    spare = 1 if config.cohort.dropout else 0
+    highest = n - 1 - spare
+    if c + 1 > highest:
+        raise ConfigurationError(
+            f"secagg.colluders: with {c} of {n} clients on the server's side no threshold is safe and still "
+            f"reachable; use at most {max(0, highest - 1)}, or cohort.clients={c + 2 + spare} or more"
+        )
+    if t <= c:
+        raise ConfigurationError(
+            f"secagg.threshold: {c} colluders could open every secret with {t} shares; use {c + 1} to {highest}"
+        )
+    if t > highest:
+        larger = _clients_for(config, spare)
+        raise ConfigurationError(
+            f"secagg.threshold: {t} shares and oneself make {t + 1} clients that must stay, of {n} with "
+            f"{spare} to lose; use {c + 1} to {highest}, or cohort.clients={larger} or more"
+        )
+
+
+def _clients_for(config: Config, spare: int) -> int:
+    """The smallest cohort in which the threshold leaves ``spare`` clients to lose."""
+    if config.secagg.threshold is not None:
+        return config.threshold + 1 + spare
+    return next(n for n in count(3) if default_threshold(n) + 1 + spare <= n)
+
+
+def _check_ring(config: Config) -> None:
+    n, bits = config.cohort.clients, config.secagg.ring_bits
+    weight, precision = config.training.weight_max, config.training.quantization_bits
+    modulus, levels = 2**bits, 2**precision - 1
+    largest = n * weight * levels
+    if largest + 1 <= modulus:
+        return
+    remedies = [f"secagg.ring_bits={largest.bit_length()}"] if largest.bit_length() <= 64 else []
+    fewer_bits = ((modulus - 1) // (n * weight) + 1).bit_length() - 1
+    remedies += [f"training.quantization_bits={fewer_bits}"] if fewer_bits >= 2 else []
+    lighter = (modulus - 1) // (n * levels)
+    remedies += [f"training.weight_max={lighter}"] if lighter >= 1 else []
+    raise ConfigurationError(
+        f"secagg.ring_bits: {bits} bits carry at most {(modulus - 1) // (weight * levels)} clients with "
+        f"weights up to {weight} and {precision} quantization bits, not {n}; "
+        f"use {' or '.join(remedies) or 'fewer clients'}"
+    )
+
+
+def _check_response(config: Config) -> None:
+    try:
+        _ = config.response
+    except ValueError as error:
+        raise ConfigurationError(
+            f"privacy.response: {config.privacy.response!r} is no randomized response ({error}); "
+            "use 15/16, 7/8, 3/4, none, union, or four probabilities p1,p2,p3,p4"
+        ) from None
+
+
+def _check_row_floor(config: Config) -> None:
+    n, floor = config.cohort.clients, config.row_floor
+    if floor > n:
+        m, c = config.privacy.honest_claimants, config.colluders
+        raise ConfigurationError(
+            f"privacy.honest_claimants: {m} honest claimants and {c} colluders "
+            f"make a row floor of {floor}, which {n} clients never reach; {_lower_floor(config, n)}"
+        )
+    if _claims_everything_held(config):
+        return  # popular rows still go up: `warnings` says so
+    share = uploaded_share(config)
+    if share < NEGLIGIBLE_SHARE:
+        remedy = _lower_floor(config, _reachable_floor(config))
+        raise ConfigurationError(
+            f"privacy.honest_claimants: a row floor of {floor} leaves nearly every row out "
+            f"(a row that one client holds goes up with probability {share:.1g}); {remedy}"
+        )
+
+
+def _lower_floor(config: Config, floor: int) -> str:
+    m = floor - config.colluders
+    if m >= 1:
+        return f"use at most {m}, or more clients"
+    return f"use honest_claimants=1 and secagg.colluders={max(0, floor - 1)} at most, or more clients"
+
+
+def _reachable_floor(config: Config) -> int:
+    floors = range(config.row_floor, 0, -1)
+    return next((floor for floor in floors if _share(config, floor) >= NEGLIGIBLE_SHARE), 1)
+
+
+def _claims_everything_held(config: Config) -> bool:
+    """Held rows are claimed, others never: only rows that many clients hold reach the floor."""
+    return not config.response.q0
+
+
+def uploaded_share(config: Config) -> float:
+    """Probability that a row of the union which exactly one client holds reaches the row floor."""
+    return _share(config, config.row_floor)
+
+
+def _share(config: Config, floor: int) -> float:
+    q1, q0 = float(config.response.q1), float(config.response.q0)
+    others = config.cohort.clients - 1
+    return q1 * _at_least(others, q0, floor - 1) + (1 - q1) * _at_least(others, q0, floor)
+
+
+def abort_probability(config: Config) -> float:
+    """Probability that fewer than t + 1 clients are left at the end of a round."""
+    return 1 - _at_least(config.cohort.clients, 1 - config.cohort.dropout, config.min_survivors)
+
+
+def _at_least(n: int, p: float, k: int) -> float:
+    """P[Binomial(n, p) >= k]."""
+    return min(1.0, sum(comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(max(k, 0), n + 1)))
+
+
+def warnings(config: Config) -> list[str]:
+    """What a valid configuration should still tell its user, one sentence each. Needs ``validate`` first."""
+    found = []
+    if _claims_everything_held(config):
+        found.append(
+            "privacy.response: claims tell the truth, "
+            f"and only rows that at least {config.row_floor} clients hold go up"
+        )
+    elif (share := uploaded_share(config)) < LOW_SHARE:
+        found.append(
+            f"privacy.honest_claimants: a row that one client holds reaches the floor of {config.row_floor} "
+            f"with probability {share:.2g}; lower honest_claimants or invite more clients"
+        )
+    if config.row_floor == 1:
+        found.append("privacy.honest_claimants: with a row floor of 1, a row that one client claims is its update")
+    if (abort := abort_probability(config)) > RISKY_ABORT:
+        found.append(
+            f"cohort.dropout: a round fails with probability {abort:.2g}, because {config.min_survivors} of "
+            f"{config.cohort.clients} clients must stay; lower cohort.dropout or secagg.threshold"
+        )
+    return found
+
+
+def check_population(config: Config, users: int) -> None:
+    """Refuse a cohort larger than the users of the data. Raises ConfigurationError."""
+    if config.cohort.clients > users:
+        raise ConfigurationError(
+            f"cohort.clients: {config.cohort.clients} clients, but the data has only {users} users; use at most {users}"
+        )

@@ -1,0 +1,163 @@
+"""The settings: one frozen section per concern. Ranges are in the types, the rest is in ``checks``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from dp import TwoStage
+
+__all__ = ["Config", "Data", "Cohort", "SecAgg", "Union", "Privacy", "Training"]
+
+Count = Annotated[int, Meta(ge=1)]
+Tally = Annotated[int, Meta(ge=0)]
+Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Probability = Annotated[float, Meta(gt=0, lt=1)]
+Positive = Annotated[float, Meta(gt=0, le=1e6)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every section has in common: frozen, named arguments only, unknown names refused."""
+
+
+class Data(Section, frozen=True, kw_only=True):
+    """The click log: a file, or the synthetic one when there is no file."""
+
+    path: str | None = None
+    """A click log (.csv, .npz); None = ``generator``."""
+    generator: Literal["small", "taobao"] = "small"
+    """Size and shape of the synthetic log."""
+
+
+class Cohort(Section, frozen=True, kw_only=True):
+    """Who takes part, how often, and who gets lost."""
+
+    clients: Annotated[int, Meta(ge=3)] = 100
+    """Clients invited to a round, n."""
+    rounds: Count = 5
+    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.1
+    """Probability that an invited client is lost before the end of a round."""
+    seed: Seed | None = None
+    """Repeats a simulation: claims, blinding, rounding, cohorts, losses come from it; keys and masks never.
+
+    Such a run is not private. None = the operating system's randomness.
+    """
+
+
+class SecAgg(Section, frozen=True, kw_only=True):
+    """Masked sums (docs: protocol, sections 1 and 2)."""
+
+    setting: Literal["semi_honest"] = "semi_honest"
+    """What the server may do: here it follows the protocol, and looks at all it receives."""
+    kem: Literal["x25519-mlkem768", "x25519"] = "x25519-mlkem768"
+    """HPKE suite of the channel keys. The hybrid one outlives X25519, for about 0.4 MB a round at n = 100."""
+    threshold: Count | None = None
+    """Shares that open a secret, t; t + 1 clients must stay. None = floor(2 (n - 1) / 3) + 1."""
+    colluders: Tally | None = None
+    """Clients of the cohort assumed to work with the server, c. None = n // 20."""
+    ring_bits: Annotated[int, Meta(ge=8, le=64)] = 32
+    """Sums of updates are taken modulo 2**ring_bits."""
+    degree: Count | None = None
+    """Neighbours of a client in the mask graph. None = all n - 1; a submodel round allows nothing else."""
+
+
+class Union(Section, frozen=True, kw_only=True):
+    """Private set union (docs: protocol, section 3)."""
+
+    expected: Count | None = None
+    """Indices expected in the union of a cohort; None = estimated from the data."""
+    false_positive_rate: Probability = 0.01
+    """Of a Bloom filter, when the plan picks one."""
+    loss_rate: Probability = 0.03
+    """Largest accepted probability that a round misses an index of the union; it comes back the next time."""
+    bits: Annotated[int, Meta(ge=2, le=32)] | None = None
+    """Bits of a cell; None = the fewest that keep ``loss_rate``."""
+
+
+class Privacy(Section, frozen=True, kw_only=True):
+    """Deniable claims and the row floor (docs: protocol, sections 4 and 5)."""
+
+    response: str = "7/8"
+    """Two-stage randomized response: 15/16, 7/8, 3/4, none, union, or p1,p2,p3,p4."""
+    honest_claimants: Count = 5
+    """Honest clients that must claim a row before it goes up, m. The row floor is m + c."""
+
+
+class Training(Section, frozen=True, kw_only=True):
+    """The model, what a client does with it, and how an update becomes integers."""
+
+    model: Literal["din"] = "din"
+    """Deep Interest Network."""
+    dim: Annotated[int, Meta(ge=1, le=1024)] = 18
+    """Length of an embedding row."""
+    learning_rate: Positive = 1.0
+    decay: Annotated[float, Meta(gt=0, le=1)] = 0.999
+    """The learning rate is multiplied by this after every round."""
+    epochs: Annotated[int, Meta(ge=1, le=1000)] = 1
+    """Passes of a client over its samples in a round."""
+    batch: Count = 2
+    clip: Positive = 0.1
+    """Bound on the L2 norm of the gradient of one step."""
+    scale: Positive = 1.0
+    """Each coordinate of an update is cut to [-scale, scale] before it is rounded."""
+    quantization_bits: Annotated[int, Meta(ge=2, le=32)] = 16
+    """Rounding is stochastic, to 2**quantization_bits levels."""
+    weight_max: Annotated[int, Meta(ge=1, le=2**20)] = 512
+    """Most samples that count in the weight of one client."""
+    history: Annotated[int, Meta(ge=1, le=1000)] = 100
+    """Items of a click history that the model looks at, the latest first."""
+
+
+def default_threshold(clients: int) -> int:
+    """Two thirds of the n - 1 others, and one: floor(2 (n - 1) / 3) + 1."""
+    return 2 * (clients - 1) // 3 + 1
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """Everything a run needs. The properties resolve what was left to its default."""
+
+    data: Data = Data()
+    cohort: Cohort = Cohort()
+    secagg: SecAgg = SecAgg()
+    union: Union = Union()
+    privacy: Privacy = Privacy()
+    training: Training = Training()
+
+    @property
+    def threshold(self) -> int:
+        """Shares that open a secret, t."""
+        return self.secagg.threshold or default_threshold(self.cohort.clients)
+
+    @property
+    def min_survivors(self) -> int:
+        """Clients that must answer: nobody holds a share of itself, so t + 1."""
+        return self.threshold + 1
+
+    @property
+    def colluders(self) -> int:
+        """Clients of the cohort assumed to work with the server, c."""
+        return self.cohort.clients // 20 if self.secagg.colluders is None else self.secagg.colluders
+
+    @property
+    def degree(self) -> int:
+        """Neighbours of a client in the mask graph, k."""
+        return self.cohort.clients - 1 if self.secagg.degree is None else self.secagg.degree
+
+    @property
+    def row_floor(self) -> int:
+        """Claimants below which a row is left out of the upload, m + c."""
+        return self.privacy.honest_claimants + self.colluders
+
+    @property
+    def response(self) -> TwoStage:
+        """The claims' randomized response, with exact probabilities. Raises ValueError if it is none."""
+        return TwoStage.parse(self.privacy.response)
+
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Every setting by section, defaults resolved, plain values: the ``settings`` of a ``RunSummary``."""
+        table: dict[str, dict[str, Any]] = msgspec.to_builtins(self)
+        table["secagg"] |= {"threshold": self.threshold, "colluders": self.colluders, "degree": self.degree}
+        table["privacy"]["row_floor"] = self.row_floor
+        return table
