@@ -1,0 +1,21 @@
+"""Vector kernels in C, without any knowledge of protocols: masks, packing, finite fields, hashing.
+
+``native.ring``, ``native.field`` and ``native.hashing`` are the faces; ``native.reference`` says in plain Python
+what each of them computes.
+"""
+
+from __future__ import annotations
+
+__all__ = ["backends"]
+
+try:
+    import native._native  # noqa: F401 - only to see whether it is there
+except ModuleNotFoundError as error:
+    if error.name != "native._native":
+        raise
+    raise ImportError(
+        "securefl's C extension is not built: run `pip install .` (or `pip install -e .`) in the source folder; "
+        "it needs a C compiler and CMake 3.25 or later."
+    ) from None
+
+from native.ring import backends

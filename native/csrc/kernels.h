@@ -1,0 +1,105 @@
+/* The contract between the kernels and whoever calls them. No <Python.h> on this side.
+ *
+ * Ranges     A kernel trusts its arguments: every range named here is the caller's to check.
+ * Aliasing   Arrays do not overlap, unless "in place" is written: there an output may be exactly an input.
+ * Alignment  Word arrays are aligned to their word, byte arrays to nothing.
+ * Time       Constant in the data. Lengths, widths, moduli, exponents, points and row numbers are public and may
+ *            steer branches and addresses. A kernel that branches on anything else ends in _var.
+ */
+#ifndef SFL_KERNELS_H
+#define SFL_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+__extension__ typedef unsigned __int128 sfl_u128;
+
+/* A memset that the compiler must believe is read. */
+static inline void sfl_wipe(void *secret, size_t bytes)
+{
+    memset(secret, 0, bytes);
+    __asm__ __volatile__("" : : "r"(secret) : "memory");
+}
+
+/* ---- Masks in Z_2^32 and Z_2^64 (mask.c, mask_*.c) ---------------------------------------------------------- */
+
+typedef enum { SFL_ADD32, SFL_SUB32, SFL_ADD64, SFL_SUB64 } sfl_op;
+
+/* out[0..bytes) op= AES_key(0) || AES_key(1) || ..., counters 128-bit big-endian, words little-endian.
+ * bytes is a multiple of the word of op. */
+typedef void sfl_stream_fn(uint8_t *out, size_t bytes, sfl_op op, const uint8_t key[32]);
+
+/* `count` rows of `bytes` bytes each (a multiple of the word, at most 2^16 blocks), one after the other in `out`,
+ * their 32-byte digests likewise. Row k of the job is row index[k], or k when index is NULL; rows are distinct. */
+typedef struct {
+    uint8_t *out;
+    size_t bytes;
+    const uint8_t *digests;
+    const int64_t *index;
+    size_t count;
+} sfl_rows;
+
+/* Every row of the job op= AES_stream(tag || i), i = 0, 1, ... as 16-bit big-endian, where tag is the first
+ * 14 bytes of AES_tag(AES_tag(digest[0:16]) xor digest[16:32]). */
+typedef void sfl_rows_fn(const sfl_rows *rows, sfl_op op, const uint8_t tag_key[32], const uint8_t stream_key[32]);
+
+/* To add a backend: one file mask_<name>.c with these three functions, one line in the table. */
+typedef struct {
+    const char *name;
+    int (*usable)(void); /* can this CPU run it? */
+    sfl_stream_fn *add_stream;
+    sfl_rows_fn *add_row_streams;
+} sfl_mask_backend;
+
+/* All that were compiled in, best first; the last has no name. */
+extern const sfl_mask_backend sfl_mask_backends[];
+
+#if defined(__x86_64__)
+int sfl_aesni_usable(void);
+sfl_stream_fn sfl_aesni_add_stream;
+sfl_rows_fn sfl_aesni_add_row_streams;
+#endif
+
+/* ---- Bit packing (pack.c): 1 <= bits <= 64, value i stands at bit i * bits, least significant bit first ------ */
+
+/* out has ceil(count * bits / 8) bytes; values are cut to `bits`, padding is zero. */
+void sfl_pack32(uint8_t *out, const uint32_t *values, size_t count, unsigned bits);
+void sfl_pack64(uint8_t *out, const uint64_t *values, size_t count, unsigned bits);
+
+/* The way back; bits <= 32 for unpack32. Padding is not looked at. */
+void sfl_unpack32(uint32_t *values, const uint8_t *data, size_t count, unsigned bits);
+void sfl_unpack64(uint64_t *values, const uint8_t *data, size_t count, unsigned bits);
+
+/* ---- GF(2^61 - 1) (p61.c): elements are canonical, < SFL_P61 ----------------------------------------------- */
+
+#define SFL_P61 ((UINT64_C(1) << 61) - 1)
+#define SFL_LIMBS 5 /* field elements in one 32-byte secret */
+
+/* powers[i][k] = points[i]^k for k < terms; terms >= 1. */
+void sfl_p61_powers(uint64_t *powers, const uint64_t *points, size_t count, size_t terms);
+
+/* Lagrange weights of the points at zero: f(0) = sum of weights[i] * f(points[i]) for deg f < count.
+ * Points are distinct and not zero; scratch has room for `count` words. */
+void sfl_p61_weights(uint64_t *weights, uint64_t *scratch, const uint64_t *points, size_t count);
+
+/* out[s][i][l] = sum over k < terms of matrix[i][k] * values[s][k][l], l < SFL_LIMBS. */
+void sfl_p61_combine(uint64_t *out, const uint64_t *matrix, const uint64_t *values, size_t secrets, size_t rows,
+                     size_t terms);
+
+/* ---- Vectors modulo any odd 3 <= m < 2^64 (modulus.c): residues are canonical, < m; all work in place --------- */
+
+typedef void sfl_mod_fn(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count, uint64_t m);
+sfl_mod_fn sfl_mod_add, sfl_mod_sub, sfl_mod_mul;
+
+void sfl_mod_power(uint64_t *out, const uint64_t *a, size_t count, uint64_t exponent, uint64_t m);
+uint64_t sfl_mod_dot(const uint64_t *a, const uint64_t *b, size_t count, uint64_t m);
+
+/* Returns 1, or 0 (and zeros in out) when some a[i] has no inverse. Not in place. */
+int sfl_mod_inverse(uint64_t *out, const uint64_t *a, size_t count, uint64_t m);
+
+/* ---- MurmurHash3 x64 128 of 8-byte little-endian keys (murmur3.c): out[i] = the two halves -------------------- */
+
+void sfl_murmur3(uint64_t *out, const uint64_t *keys, size_t count, uint32_t seed);
+
+#endif

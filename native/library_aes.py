@@ -1,0 +1,73 @@
+"""The masks of ``native.ring`` by way of the `cryptography` library and numpy, for CPUs without AES kernels here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR, ECB
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["add_stream", "add_row_streams"]
+
+BLOCK = 16
+CHUNK = 2**20  # bytes of pad held at once
+
+
+def add_stream(out: NDArray[Any], key: bytes, *, subtract: bool) -> None:
+    """As :func:`native.ring.add_stream`, for arguments already checked."""
+    stream = Cipher(AES(key), CTR(bytes(BLOCK))).encryptor()
+    step = CHUNK // out.itemsize
+    for start in range(0, out.size, step):
+        words = out[start : start + step]
+        _mask(words, np.frombuffer(stream.update(bytes(words.nbytes)), np.uint8), subtract)
+
+
+def add_row_streams(
+    out: NDArray[Any],
+    tag_key: bytes,
+    stream_key: bytes,
+    digests: NDArray[np.uint8],
+    index: NDArray[np.int64],
+    *,
+    subtract: bool,
+) -> None:
+    """As :func:`native.ring.add_row_streams`, for arguments already checked."""
+    row_bytes = out.shape[1] * out.itemsize
+    step = max(1, CHUNK // max(1, row_bytes))
+    for start in range(0, index.size, step):
+        chosen = index[start : start + step]
+        rows = out[chosen]
+        pads = _row_blocks(_tags(digests[chosen], tag_key), stream_key, -(-row_bytes // BLOCK))
+        _mask(rows, np.ascontiguousarray(pads[:, :row_bytes]), subtract)
+        out[chosen] = rows
+
+
+def _tags(digests: NDArray[np.uint8], key: bytes) -> NDArray[np.uint8]:
+    """(n, 32) digests -> (n, 14) tags: CBC-MAC of two blocks, cut to 112 bits."""
+    inner = _encrypt(digests[:, :BLOCK], key)
+    return _encrypt(inner ^ digests[:, BLOCK:], key)[:, :14]
+
+
+def _row_blocks(tags: NDArray[np.uint8], key: bytes, count: int) -> NDArray[np.uint8]:
+    """(n, 14) tags -> (n, 16 * count) bytes of stream."""
+    blocks = np.empty((len(tags), count, BLOCK), np.uint8)
+    blocks[:, :, :14] = tags[:, None]
+    blocks[:, :, 14:] = np.arange(count, dtype=">u2").view(np.uint8).reshape(count, 2)
+    return _encrypt(blocks, key).reshape(len(tags), count * BLOCK)
+
+
+def _encrypt(blocks: NDArray[np.uint8], key: bytes) -> NDArray[np.uint8]:
+    """AES of every 16-byte block: the bare block cipher, which is what the library calls ECB."""
+    encryptor = Cipher(AES(key), ECB()).encryptor()  # noqa: S305 - blocks are distinct counters or a CBC-MAC
+    return np.frombuffer(encryptor.update(blocks.tobytes()), np.uint8).reshape(blocks.shape)
+
+
+def _mask(words: NDArray[Any], pad: NDArray[np.uint8], subtract: bool) -> None:
+    """Words op= pad, in place; the pad's words are little-endian on every machine."""
+    pads = pad.view(words.dtype.newbyteorder("<")).reshape(words.shape)
+    (np.subtract if subtract else np.add)(words, pads, out=words)
