@@ -1,0 +1,168 @@
+"""The client's state machine: a message in, messages out. No sockets, clocks or threads.
+
+`Participant` takes a session through its set-up and answers survivors; what is summed, and when, is its subclass's
+business. Whatever goes wrong ends the session for this client: the state becomes `Aborted` and the secrets are gone.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from securefl.crypto import Identity
+from securefl.errors import LocalProtocolError, RemoteProtocolError, SecureFLError, UnexpectedMessageError
+from securefl.secagg.dealing import KeysShared, share_keys
+from securefl.secagg.keys import KeysAdvertised, Rng, advertise_keys
+from securefl.secagg.limits import Limits
+from securefl.secagg.masking import Opening
+from securefl.secagg.messages import (
+    Abort,
+    Delivery,
+    Invitation,
+    OpenSum,
+    Roster,
+    Survivors,
+)
+from securefl.secagg.params import Params
+from securefl.secagg.uploading import InputMasked, Ready, mask_input, receive_shares, unmask
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """Nothing has been sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aborted:
+    """The session is over for this client, for good."""
+
+    reason: str
+
+
+class Participant(ABC):
+    """Set-up and unmasking of one session; one object serves one session only."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        registry: Collection[bytes],
+        *,
+        limits: Limits | None = None,
+        rng: Rng = os.urandom,
+    ) -> None:
+        self._identity, self._registry, self._rng = identity, registry, rng
+        self._limits = limits or Limits()
+        self._state: object = Invited()
+
+    @property
+    def state(self) -> object:
+        """The current state: one of the frozen state classes of this package."""
+        return self._state
+
+    def receive(self, message: Any) -> list[Any]:
+        """Take one message of the server and return the answers.
+
+        Raises a `ProtocolError` that says who is at fault; the client is then `Aborted` and nothing is sent.
+        """
+        if isinstance(self._state, Aborted):
+            raise LocalProtocolError(f"this session is over: {self._state.reason}")
+        try:
+            return self._step(message)
+        except SecureFLError as error:
+            self.abort(str(error))
+            raise
+
+    def abort(self, reason: str) -> None:
+        """End the session for good and forget its secrets."""
+        self._state = Aborted(reason)
+
+    def _step(self, message: Any) -> list[Any]:
+        match self._state, message:
+            case _, Abort(reason):
+                self.abort(f"the server ended the session: {reason}")
+                return []
+            case Invited(), Invitation(session, params):
+                self._admit(params)
+                self._state, advert = advertise_keys(session, params, self._identity, self._rng)
+                return [advert]
+            case KeysAdvertised() as state, Roster():
+                self._state, shares = share_keys(state, message, self._registry, self._rng)
+                return [shares]
+            case KeysShared() as state, Delivery():
+                ready = receive_shares(state, message)
+                self._state = ready
+                return self._on_ready(ready)
+            case InputMasked() as state, Survivors():
+                self._state, answer = unmask(state, message)
+                return [answer]
+            case _:
+                return self._on_other(message)
+
+    def _admit(self, params: Params) -> None:
+        """Check a session's parameters before any key exists; subclasses add theirs."""
+        self._limits.admit(params)
+        try:
+            params.check()
+        except SecureFLError as error:
+            raise RemoteProtocolError(f"the session's parameters cannot be kept: {error}") from None
+
+    def _enter(self, opening: Opening, values: Sequence[NDArray[np.integer]]) -> list[Any]:
+        """Mask an input for a sum that opens now. A sum that was still waiting for its survivors is closed by that."""
+        state = self._state.ready if isinstance(self._state, InputMasked) else self._state
+        if not isinstance(state, Ready):
+            raise LocalProtocolError("no sum can be entered before the keys are shared")
+        self._state, masked = mask_input(state, opening, values)
+        return [masked]
+
+    @abstractmethod
+    def _on_ready(self, ready: Ready) -> list[Any]:
+        """The keys are shared: what to send now."""
+
+    def _on_other(self, message: Any) -> list[Any]:
+        """A message that is not the set-up's."""
+        raise UnexpectedMessageError(f"{type(message).__name__} does not belong in state {type(self._state).__name__}")
+
+
+class Client(Participant):
+    """A client of plain sums.
+
+    `inputs`: by sum, one integer array of shape (words,) for each of its segments.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        registry: Collection[bytes],
+        inputs: Mapping[str, Sequence[NDArray[np.integer]]],
+        *,
+        limits: Limits | None = None,
+        rng: Rng = os.urandom,
+    ) -> None:
+        super().__init__(identity, registry, limits=limits, rng=rng)
+        self._inputs = dict(inputs)
+
+    def _admit(self, params: Params) -> None:
+        super()._admit(params)
+        missing = [s.name for s in params.sums if s.name not in self._inputs]
+        if missing:
+            raise LocalProtocolError(f"no input was given for sum {missing[0]!r}")
+
+    def _on_ready(self, ready: Ready) -> list[Any]:
+        first = ready.keys.setup.params.sums[0].name
+        return self._mask(ready, first, (ready.keys.id, *sorted(ready.neighbours)))
+
+    def _on_other(self, message: Any) -> list[Any]:
+        match self._state, message:
+            case Ready() | InputMasked(), OpenSum(name, live):
+                ready = self._state.ready if isinstance(self._state, InputMasked) else self._state
+                return self._mask(ready, name, tuple(live))
+        return super()._on_other(message)
+
+    def _mask(self, ready: Ready, name: str, live: tuple[int, ...]) -> list[Any]:
+        return self._enter(Opening(ready.keys.setup.params.sum(name), live), self._inputs[name])

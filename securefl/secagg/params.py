@@ -1,0 +1,114 @@
+"""What a session agrees on in public: who at most takes part, how many must stay, and which sums are taken."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated
+
+import msgspec
+
+from securefl.crypto import suite
+from securefl.errors import ConfigurationError
+from securefl.transcript import Label, transcript_hash
+from securefl.wire import Message, Name
+
+MAX_CLIENTS = 1 << 20
+COMPLETE_GRAPH_CLIENTS = 128
+"""Default limit of the complete graph; larger cohorts are shards or, for dense sums, sparse."""
+
+
+class Segment(Message, frozen=True):
+    """A part of a sum with its own ring Z_2^bits.
+
+    Dense: a vector of `words` residues. By rows: `words` residues in each row, and only the rows that a client
+    shares with others are masked with them; which rows, is known when the sum opens.
+    """
+
+    name: Name
+    bits: Annotated[int, msgspec.Meta(ge=2, le=64)]
+    words: Annotated[int, msgspec.Meta(ge=1, le=1 << 32)]
+    by_rows: bool = False
+
+
+class Sum(Message, frozen=True):
+    """One secure sum of a session. Its secrets are independent of every other sum's."""
+
+    name: Name
+    segments: Annotated[tuple[Segment, ...], msgspec.Meta(min_length=1, max_length=16)]
+
+
+class Params(Message, frozen=True):
+    """Public parameters of a session (semi-honest setting), hashed into everything that follows."""
+
+    clients: Annotated[int, msgspec.Meta(ge=3, le=MAX_CLIENTS)]
+    """n: clients invited."""
+    threshold: Annotated[int, msgspec.Meta(ge=2, le=MAX_CLIENTS)]
+    """t: shares that open a secret. A client holds none of its own, so t + 1 must stay (complete graph)."""
+    colluders: Annotated[int, msgspec.Meta(ge=0, le=MAX_CLIENTS)]
+    """c: clients of the cohort that may collude with the server."""
+    kem: Name
+    sums: Annotated[tuple[Sum, ...], msgspec.Meta(min_length=1, max_length=8)]
+    degree: Annotated[int, msgspec.Meta(ge=2, le=MAX_CLIENTS)] | None = None
+    """k: neighbours of a client on the sparse graph; None for the complete graph."""
+    plan: bytes = b""
+    """Hash of the application's plan (for a submodel round, all of sections 3 to 5)."""
+
+    def check(self) -> Params:
+        """Return self if the parameters can be kept; else `ConfigurationError` with the setting to change."""
+        suite(self.kem)
+        neighbours = self.neighbours
+        if self.degree is not None and (self.degree % 2 or self.degree >= self.clients):
+            raise ConfigurationError(
+                f"degree: {self.degree} must be even and below the {self.clients} clients; "
+                "leave it out for the complete graph"
+            )
+        if self.threshold > neighbours:
+            raise ConfigurationError(
+                f"threshold: {self.threshold} of {neighbours} neighbours can never answer; use at most {neighbours}"
+            )
+        if self.threshold <= self.colluders:
+            raise ConfigurationError(
+                f"threshold: {self.threshold} lets {self.colluders} colluders open every mask; "
+                f"use at least {self.colluders + 1}"
+            )
+        names = [s.name for s in self.sums]
+        if len(set(names)) != len(names):
+            raise ConfigurationError("sums: two sums share a name; names keep their masks apart")
+        for one in self.sums:
+            if len({g.name for g in one.segments}) != len(one.segments):
+                raise ConfigurationError(
+                    f"sums: two segments of {one.name!r} share a name; names keep their masks apart"
+                )
+        if self.degree is not None and any(g.by_rows for one in self.sums for g in one.segments):
+            raise ConfigurationError(
+                "degree: segments by rows need the complete graph (on a sparse one a claimant could be cut off); "
+                "leave it out"
+            )
+        return self
+
+    @property
+    def neighbours(self) -> int:
+        """Neighbours of a client if every invited client comes."""
+        return self.clients - 1 if self.degree is None else self.degree
+
+    @property
+    def hash(self) -> bytes:
+        """32 bytes that stand for all of it."""
+        return _hash(self)
+
+    def sum(self, name: str) -> Sum:
+        """The sum called `name`."""
+        for one in self.sums:
+            if one.name == name:
+                return one
+        raise ConfigurationError(f"sums: {name!r} is not one of {', '.join(s.name for s in self.sums)}")
+
+
+@lru_cache(maxsize=64)
+def _hash(params: Params) -> bytes:
+    return transcript_hash(Label.PARAMS, msgspec.msgpack.encode(params))
+
+
+def default_threshold(clients: int) -> int:
+    """Two thirds of the neighbours and one more, on the complete graph (protocol section 0)."""
+    return 2 * (clients - 1) // 3 + 1

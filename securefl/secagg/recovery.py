@@ -1,0 +1,149 @@
+"""The server's side of unmasking: secrets from shares, each checked against what its owner published.
+
+Of a survivor it opens b, of a lost client m, never both. m gives the lost client's halves; the pair seed with a
+survivor is that half, or opens the pad that the survivor sent with its input.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from native import field
+from securefl.crypto import Private
+from securefl.errors import FaultyClientError, TooFewSurvivorsError
+from securefl.secagg.dealing import HALF, SetUp, half, hashes_of, value_hash
+from securefl.secagg.keys import SecretName, commitment, commitment_of
+from securefl.secagg.messages import AdvertiseKeys, Bundle, MaskedInput, Unmasking
+from securefl.secagg.uploading import pad_key, xor
+
+Holders = Mapping[int, bytes]
+"""holder -> share of one secret"""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Cohort(Private):
+    """What the server knows once the keys are shared: adverts and bundles by id, and who is live."""
+
+    setup: SetUp
+    adverts: Mapping[int, AdvertiseKeys]
+    bundles: Mapping[int, Mapping[int, Bundle]]
+    """dealer -> holder -> bundle; the hashes of a lost dealer's bundles are never needed"""
+    live: frozenset[int]
+
+    def neighbours(self, client: int) -> tuple[int, ...]:
+        """Live neighbours of a client, ascending."""
+        return tuple(v for v in self.setup.graph.neighbours(client) if v in self.live)
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Recovered(Private):
+    """Every seed that still stands between the sum of the inputs and the sum of the values."""
+
+    selves: Mapping[int, bytes]
+    """survivor -> self-mask seed"""
+    pairs: Mapping[tuple[int, int], bytes]
+    """(survivor, lost neighbour) -> pair seed"""
+
+
+def recover(
+    cohort: Cohort,
+    one: str,
+    live: frozenset[int],
+    inputs: Mapping[int, MaskedInput],
+    answers: Mapping[int, Unmasking],
+) -> Recovered:
+    """Open b of every survivor and m of every lost client of sum `one`.
+
+    Shares that miss their hash are skipped. `TooFewSurvivorsError` if some secret has too few good ones;
+    `FaultyClientError` names a dealer whose good shares do not give what it committed to: the sum cannot be finished.
+    """
+    kinds = {v: "b" if v in inputs else "m" for v in live if v in inputs or _masked_with(cohort, v, inputs)}
+    wanted = {v: _good_shares(cohort, v, (one, kind), answers) for v, kind in kinds.items()}
+    secrets = dict(_reconstruct(cohort.setup.params.threshold, wanted))
+    for v, secret in secrets.items():
+        _check_commitment(cohort, v, (one, kinds[v]), secret)
+    pairs = {}
+    for lost in kinds.keys() - inputs.keys():
+        for survivor in _masked_with(cohort, lost, inputs):
+            pairs[survivor, lost] = _pair_seed(cohort, one, survivor, lost, secrets[lost], inputs[survivor])
+    return Recovered({u: secrets[u] for u in inputs}, pairs)
+
+
+def bad_shares(cohort: Cohort, one: str, inputs: Iterable[int], answers: Mapping[int, Unmasking]) -> set[int]:
+    """Clients that released a share missing its hash: named in the report, left out of nothing."""
+    survivors = set(inputs)
+    return {
+        holder
+        for holder, answer in answers.items()
+        for owner, share in answer.shares.items()
+        if not _is_good(cohort, owner, holder, (one, "b" if owner in survivors else "m"), share)
+    }
+
+
+def _masked_with(cohort: Cohort, lost: int, inputs: Mapping[int, MaskedInput]) -> list[int]:
+    """Survivors whose input carries a mask with a lost client."""
+    return [u for u in cohort.neighbours(lost) if u in inputs and lost not in inputs[u].refused]
+
+
+def _is_good(cohort: Cohort, owner: int, holder: int, name: SecretName, share: bytes) -> bool:
+    bundle = cohort.bundles.get(owner, {}).get(holder)
+    if bundle is None:
+        return False
+    setup = cohort.setup
+    return value_hash(setup.session, owner, holder, name, share) == hashes_of(setup, bundle)[name]
+
+
+def _good_shares(cohort: Cohort, owner: int, name: SecretName, answers: Mapping[int, Unmasking]) -> Holders:
+    """The first t shares of one secret that match their hashes."""
+    good: dict[int, bytes] = {}
+    threshold = cohort.setup.params.threshold
+    for holder in cohort.neighbours(owner):
+        share = answers[holder].shares.get(owner) if holder in answers else None
+        if share is not None and _is_good(cohort, owner, holder, name, share):
+            good[holder] = share
+            if len(good) == threshold:
+                return good
+    raise TooFewSurvivorsError(len(good), threshold, f"shares of client {owner}'s secret")
+
+
+def _reconstruct(threshold: int, wanted: Mapping[int, Holders]) -> Iterator[tuple[int, bytes]]:
+    """Secrets by owner; owners whose shares sit at the same points are opened together."""
+    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for owner, shares in wanted.items():
+        groups[tuple(shares)].append(owner)
+    for holders, owners in groups.items():
+        data = b"".join(wanted[owner][holder] for owner in owners for holder in holders)
+        words = np.frombuffer(data, "<u8").astype(np.uint64).reshape(len(owners), len(holders), 5)
+        try:
+            secrets = field.reconstruct(np.array(holders, np.uint64), words, threshold)
+        except field.FieldError:
+            # One dealer of the group shared no 32-byte secret: open them one by one to name it.
+            if len(owners) == 1:
+                raise FaultyClientError(owners[0], "its good shares form no secret") from None
+            for owner in owners:
+                yield from _reconstruct(threshold, {owner: wanted[owner]})
+            continue
+        yield from zip(owners, map(bytes, secrets), strict=True)
+
+
+def _check_commitment(cohort: Cohort, owner: int, name: SecretName, secret: bytes) -> None:
+    setup, advert = cohort.setup, cohort.adverts[owner]
+    if commitment(setup.session, advert.identity, name, secret) != commitment_of(advert, setup.params, name):
+        raise FaultyClientError(owner, "its good shares give another secret than it committed to")
+
+
+def _pair_seed(cohort: Cohort, one: str, survivor: int, lost: int, m: bytes, sent: MaskedInput) -> bytes:
+    """The seed two clients masked with, from the lost one's m; the dealer of a half that misses its hash is named."""
+    own = half(m, cohort.setup.root, one, survivor)
+    if not _is_good(cohort, lost, survivor, (one, HALF), own):
+        raise FaultyClientError(lost, "the half it dealt is not derived from its secret")
+    if lost < survivor:
+        return own
+    seed = xor(sent.pads[lost], pad_key(own))
+    if not _is_good(cohort, survivor, lost, (one, HALF), seed):
+        raise FaultyClientError(survivor, "its pad does not hold the half it dealt")
+    return seed

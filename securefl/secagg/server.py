@@ -1,0 +1,323 @@
+"""The server's state machine. It closes a step when everybody awaited has answered or was dropped, or when told to.
+
+One client cannot stop a session: a message that is malformed, out of order or wrong drops its sender, with the
+reason kept in `faults`. Only too few survivors, or a dealer whose secret is needed and wrong, end it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from securefl.crypto import CryptoError, Private, suite
+from securefl.errors import (
+    FaultyClientError,
+    LocalProtocolError,
+    SecureFLError,
+    TooFewSurvivorsError,
+    UnexpectedMessageError,
+)
+from securefl.secagg.client import Aborted
+from securefl.secagg.dealing import SetUp, check_bundle
+from securefl.secagg.graph import Graph
+from securefl.secagg.keys import Rng, check_advert, roster_root
+from securefl.secagg.masking import Opening, Words
+from securefl.secagg.messages import (
+    AdvertiseKeys,
+    Delivery,
+    Invitation,
+    MaskedInput,
+    OpenSum,
+    Roster,
+    ShareKeys,
+    Survivors,
+    Unmasking,
+)
+from securefl.secagg.params import Params
+from securefl.secagg.recovery import Cohort, bad_shares, recover
+from securefl.secagg.summing import check_upload, open_sum
+
+Outgoing = dict[bytes, Any]
+"""identity key -> message"""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """Nobody is invited yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitingAdverts:
+    """Invitations are out."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class AwaitingShares(Private):
+    """The roster is out."""
+
+    cohort: Cohort
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class AwaitingInputs(Private):
+    """A sum is open."""
+
+    cohort: Cohort
+    opening: Opening
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class AwaitingUnmasking(Private):
+    """The survivors of a sum are named, once and for ever."""
+
+    cohort: Cohort
+    opening: Opening
+    inputs: Mapping[int, MaskedInput]
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Resting(Private):
+    """The keys are shared and no sum is open."""
+
+    cohort: Cohort
+
+
+class Server:
+    """One session of plain sums, taken in the order of `params.sums`; `results` holds what was opened."""
+
+    def __init__(
+        self,
+        params: Params,
+        invited: Collection[bytes],
+        *,
+        session: bytes | None = None,
+        rng: Rng = os.urandom,
+    ) -> None:
+        self.params = params.check()
+        if len(set(invited)) != len(invited) or len(invited) > params.clients:
+            raise LocalProtocolError(f"invite at most {params.clients} distinct identities, not {len(invited)}")
+        self.session = session or rng(32)
+        self._invited = frozenset(invited)
+        self._state: object = Created()
+        self._awaited: set[bytes] = set()
+        self._heard: dict[bytes, Any] = {}
+        self._ids: dict[bytes, int] = {}
+        self._names: dict[int, bytes] = {}
+        self.results: dict[str, dict[str, Words]] = {}
+        self.survivors: dict[str, tuple[int, ...]] = {}
+        self.faults: dict[bytes, str] = {}
+
+    @property
+    def state(self) -> object:
+        """The current state."""
+        return self._state
+
+    @property
+    def awaited(self) -> frozenset[bytes]:
+        """Identities whose answer would move the session on."""
+        return frozenset(self._awaited)
+
+    def id_of(self, identity: bytes) -> int:
+        """The roster id of an identity key."""
+        return self._ids[identity]
+
+    def name_of(self, client: int) -> bytes:
+        """The identity key of a roster id."""
+        return self._names[client]
+
+    def start(self) -> Outgoing:
+        """Invite everybody."""
+        if not isinstance(self._state, Created):
+            raise LocalProtocolError("a server serves one session: it was started before")
+        return self._wait(AwaitingAdverts(), dict.fromkeys(self._invited, self._invitation()))
+
+    def receive(self, sender: bytes, message: Any) -> Outgoing:
+        """Take one message; returns what to send if it was the last one awaited.
+
+        A faulty message drops its sender and never raises; the reason stands in `faults`.
+        """
+        self._refuse_if_over()
+        if sender not in self._awaited:
+            return {}  # late, repeated or uninvited: the step it belongs to is closed for this sender
+        try:
+            self._check(sender, message)
+        except (FaultyClientError, CryptoError, UnexpectedMessageError) as error:
+            self.faults[sender] = str(error)
+            return self.drop(sender)
+        self._heard[sender] = message
+        self._awaited.discard(sender)
+        return {} if self._awaited else self.advance()
+
+    def drop(self, sender: bytes) -> Outgoing:
+        """A client is gone for this step; it may be back for a later sum."""
+        self._refuse_if_over()
+        if sender not in self._awaited:
+            return {}
+        self._awaited.discard(sender)
+        return {} if self._awaited else self.advance()
+
+    def advance(self) -> Outgoing:
+        """Close the step with those heard so far. `TooFewSurvivorsError` ends the session: nothing is released."""
+        self._refuse_if_over()
+        heard, self._heard, self._awaited = self._heard, {}, set()
+        try:
+            return self._close(heard)
+        except SecureFLError as error:
+            self._state = Aborted(str(error))
+            raise
+
+    def _invitation(self) -> Any:
+        """What every client is sent first."""
+        return Invitation(self.session, self.params)
+
+    def _open(self, cohort: Cohort, opening: Opening, outgoing: Outgoing) -> Outgoing:
+        """Open a sum whose clients are told by `outgoing`."""
+        if len(opening.live) <= self.params.threshold:
+            raise TooFewSurvivorsError(len(opening.live), self.params.threshold + 1)
+        return self._wait(AwaitingInputs(cohort, opening), outgoing)
+
+    def _check(self, sender: bytes, message: Any) -> None:
+        """Raise unless `message` is what this state awaits from `sender`."""
+        match self._state, message:
+            case AwaitingAdverts(), AdvertiseKeys():
+                self._check_advert(sender, message)
+            case AwaitingShares(cohort), ShareKeys(bundles):
+                self._check_bundles(cohort, self._ids[sender], bundles)
+            case AwaitingInputs(cohort, opening), MaskedInput():
+                self._check_input(cohort, opening, self._ids[sender], message)
+            case AwaitingUnmasking(cohort, opening, _), Unmasking(name, shares):
+                if name != opening.sum.name or not set(shares) <= set(cohort.neighbours(self._ids[sender])):
+                    raise UnexpectedMessageError("an answer to another question")
+            case _:
+                raise UnexpectedMessageError(f"{type(message).__name__} is not awaited")
+
+    def _check_advert(self, sender: bytes, advert: AdvertiseKeys) -> None:
+        if advert.identity != sender:
+            raise UnexpectedMessageError("an advert of another identity")
+        check_advert(self.session, self.params, self._invited, advert)
+        suite(self.params.kem).seal(advert.channel, b"", b"")  # a low-order or malformed key ends here
+        if any(advert.channel == other.channel for other in self._heard.values()):
+            raise UnexpectedMessageError("a channel key that another client has shown")
+
+    def _check_bundles(self, cohort: Cohort, dealer: int, bundles: Mapping[int, Any]) -> None:
+        if set(bundles) != set(cohort.setup.graph.neighbours(dealer)):
+            raise FaultyClientError(dealer, "it did not deal to exactly its neighbours")
+        for holder, bundle in bundles.items():
+            check_bundle(cohort.setup, dealer, holder, cohort.adverts[dealer].identity, bundle)
+
+    def _check_input(self, cohort: Cohort, opening: Opening, client: int, message: MaskedInput) -> None:
+        neighbours = [v for v in cohort.neighbours(client) if v in opening.live]
+        refused = set(message.refused)
+        if message.sum != opening.sum.name or not refused <= set(neighbours):
+            raise UnexpectedMessageError("an input to another sum")
+        if len(refused) > self.params.colluders:
+            raise FaultyClientError(client, "it refuses more bundles than clients are assumed corrupt")
+        if set(message.pads) != {v for v in neighbours if v > client} - refused:
+            raise FaultyClientError(client, "its pads are not those of its live neighbours of higher id")
+        check_upload(opening, client, message)
+
+    def _close(self, heard: Mapping[bytes, Any]) -> Outgoing:
+        match self._state:
+            case AwaitingAdverts():
+                return self._close_adverts(heard)
+            case AwaitingShares(cohort):
+                return self._close_shares(cohort, {self._ids[name]: m for name, m in heard.items()})
+            case AwaitingInputs(cohort, opening):
+                return self._close_inputs(cohort, opening, {self._ids[name]: m for name, m in heard.items()})
+            case AwaitingUnmasking(cohort, opening, inputs):
+                self._close_unmasking(cohort, opening, inputs, {self._ids[name]: m for name, m in heard.items()})
+                return self._next()
+        raise LocalProtocolError(f"there is no step to close in state {type(self._state).__name__}")
+
+    def _close_adverts(self, heard: Mapping[bytes, AdvertiseKeys]) -> Outgoing:
+        if len(heard) <= self.params.threshold:
+            raise TooFewSurvivorsError(len(heard), self.params.threshold + 1)
+        self._names = dict(enumerate(sorted(heard), start=1))
+        self._ids = {name: client for client, name in self._names.items()}
+        adverts = {client: heard[name] for client, name in self._names.items()}
+        setup = SetUp(self.session, self.params, roster_root(self.session, self.params, adverts), len(adverts))
+        rosters = {
+            name: Roster(setup.size, setup.root, {v: adverts[v] for v in sorted((u, *setup.graph.neighbours(u)))})
+            for name, u in self._ids.items()
+        }
+        return self._wait(AwaitingShares(Cohort(setup, adverts, {}, frozenset(adverts))), rosters)
+
+    def _close_shares(self, cohort: Cohort, heard: Mapping[int, ShareKeys]) -> Outgoing:
+        live = _connected(cohort.setup.graph, frozenset(heard), self.params.threshold)
+        if len(live) <= self.params.threshold:
+            raise TooFewSurvivorsError(len(live), self.params.threshold + 1)
+        bundles = {u: heard[u].bundles for u in live}
+        cohort = replace(cohort, bundles=bundles, live=live)
+        deliveries = {self._names[v]: Delivery({u: bundles[u][v] for u in cohort.neighbours(v)}) for v in live}
+        opening = self._first_opening(tuple(sorted(live)))
+        return self._wait(AwaitingInputs(cohort, opening), deliveries)
+
+    def _first_opening(self, live: tuple[int, ...]) -> Opening:
+        """The first sum opens with the delivery of the shares."""
+        return Opening(self.params.sums[0], live)
+
+    def _close_inputs(self, cohort: Cohort, opening: Opening, heard: Mapping[int, MaskedInput]) -> Outgoing:
+        inputs = _without_refused(heard)
+        if len(inputs) <= self.params.threshold:
+            raise TooFewSurvivorsError(len(inputs), self.params.threshold + 1)
+        self.survivors[opening.sum.name] = tuple(sorted(inputs))
+        outgoing = {
+            self._names[u]: Survivors(opening.sum.name, sorted({u, *cohort.neighbours(u)} & inputs.keys()))
+            for u in inputs
+        }
+        return self._wait(AwaitingUnmasking(cohort, opening, inputs), outgoing)
+
+    def _close_unmasking(
+        self, cohort: Cohort, opening: Opening, inputs: Mapping[int, MaskedInput], answers: Mapping[int, Unmasking]
+    ) -> None:
+        name = opening.sum.name
+        if len(answers) <= self.params.threshold:
+            raise TooFewSurvivorsError(len(answers), self.params.threshold + 1)
+        recovered = recover(cohort, name, frozenset(opening.live), inputs, answers)
+        for client in bad_shares(cohort, name, inputs, answers):
+            self.faults[self._names[client]] = "it released a share that misses its hash"
+        self.results[name] = open_sum(cohort.setup, opening, inputs, recovered)
+        self._state = Resting(cohort)
+
+    def _next(self) -> Outgoing:
+        """Open the next plain sum, if any."""
+        cohort = self._resting()
+        waiting = [s for s in self.params.sums if s.name not in self.results]
+        if not waiting:
+            return {}
+        live = cohort.live
+        outgoing = {self._names[u]: OpenSum(waiting[0].name, sorted({u, *cohort.neighbours(u)} & live)) for u in live}
+        return self._open(cohort, Opening(waiting[0], tuple(sorted(live))), outgoing)
+
+    def _resting(self) -> Cohort:
+        if not isinstance(self._state, Resting):
+            raise LocalProtocolError("a sum is still open, or the keys are not shared yet")
+        return self._state.cohort
+
+    def _wait(self, state: object, outgoing: Outgoing) -> Outgoing:
+        self._state, self._awaited, self._heard = state, set(outgoing), {}
+        return outgoing
+
+    def _refuse_if_over(self) -> None:
+        if isinstance(self._state, Aborted):
+            raise LocalProtocolError(f"this session is over: {self._state.reason}")
+
+
+def _connected(graph: Graph, live: frozenset[int], threshold: int) -> frozenset[int]:
+    """Leave out, until none is left, clients with fewer than t live neighbours: nobody could open their masks."""
+    while True:
+        kept = frozenset(u for u in live if sum(v in live for v in graph.neighbours(u)) >= threshold)
+        if kept == live:
+            return live
+        live = kept
+
+
+def _without_refused(inputs: Mapping[int, MaskedInput]) -> dict[int, MaskedInput]:
+    """Of two neighbours with an unusable edge, leave out the dealer whose signed bundle was refused."""
+    refused = {dealer for message in inputs.values() for dealer in message.refused}
+    return {client: message for client, message in inputs.items() if client not in refused}
+
+
+__all__ = ["Outgoing", "Server"]

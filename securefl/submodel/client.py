@@ -1,0 +1,202 @@
+"""A client of a submodel round: union, claim, download, upload. The index set never leaves it but under a mask."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import dp
+import psu
+from securefl.crypto import Identity, Private
+from securefl.errors import FaultyServerError, LocalProtocolError, MessageError
+from securefl.secagg import Limits, Opening, Params, Participant, messages
+from securefl.secagg.keys import Rng
+from securefl.secagg.uploading import InputMasked, Ready
+from securefl.submodel import indexset
+from securefl.submodel.indexset import Indices
+from securefl.submodel.messages import Claim, RoundInvitation, Submodel, UnionAnnounced
+from securefl.submodel.plan import UNION, UPDATE, PublicMap, SubmodelPlan, check_maps
+from securefl.submodel.rows import HALF_FLOAT, ClaimedRows, followed, unpack_claimants, update_opening
+
+
+@dataclass(frozen=True, slots=True)
+class SubmodelLimits:
+    """A client's own bounds for a round; like `Limits`, never taken from the server."""
+
+    min_row_floor: int = 1
+    max_cells: int = 1 << 28
+    max_union: int = 1 << 24
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Claimed(Private):
+    """State after Claim."""
+
+    ready: Ready
+    union: bytes
+    indices: Indices
+    """The claimed indices, ascending: held ones and fillers."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Downloaded(Private):
+    """State after the submodel arrived: training goes on outside, `upload` takes its result."""
+
+    ready: Ready
+    opening: Opening
+    dense: NDArray[np.float32]
+    """float32 (D,)"""
+    tables: Mapping[str, ClaimedRows]
+
+    def rows(self, table: str) -> tuple[Indices, NDArray[np.float32]]:
+        """Claimed rows of a table: indices int64 (R,) and values float32 (R, width)."""
+        return self.tables[table].indices, self.tables[table].values()
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class QuantizedUpdate(Private):
+    """What training gives, as integers: `dense` int64 (D + 1,); by table indices (k,) and values int64 (k, width + 1)."""
+
+    dense: NDArray[np.int64]
+    tables: Mapping[str, tuple[Indices, NDArray[np.int64]]]
+
+
+class SubmodelClient(Participant):
+    """One client in one round.
+
+    `index_set`: int64, sorted, the rows its data touches. `maps`: the public map of each following table.
+    `memo`: its permanent answers, kept for ever.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        registry: Collection[bytes],
+        index_set: Indices,
+        memo: dp.Memo,
+        *,
+        maps: Mapping[str, PublicMap] | None = None,
+        limits: Limits | None = None,
+        submodel_limits: SubmodelLimits | None = None,
+        rng: Rng = os.urandom,
+        key_rng: Rng = os.urandom,
+    ) -> None:
+        super().__init__(identity, registry, limits=limits, rng=key_rng)
+        self._index_set, self._memo, self._maps, self._claim_rng = index_set, memo, dict(maps or {}), rng
+        self._submodel_limits = submodel_limits or SubmodelLimits()
+        self._plan: SubmodelPlan | None = None
+
+    @property
+    def download(self) -> Downloaded:
+        """What the server sent, once it has."""
+        if not isinstance(self._state, Downloaded):
+            raise LocalProtocolError("no submodel was downloaded, or it was already answered")
+        return self._state
+
+    def upload(self, update: QuantizedUpdate) -> list[Any]:
+        """Mask and send an update: zeros where a claimed row has none, nothing of rows below the floor."""
+        state = self.download
+        values = [update.dense]
+        for segment in state.opening.sum.segments[1:]:
+            table = state.tables[segment.name]
+            values.append(self._padded(table, *update.tables[segment.name], segment.words))
+        self._state = state.ready
+        return self._enter(state.opening, values)
+
+    def _step(self, message: Any) -> list[Any]:
+        if isinstance(message, RoundInvitation):
+            self._accept_plan(message.params, message.plan)
+            message = messages.Invitation(message.session, message.params)
+        return super()._step(message)
+
+    def _accept_plan(self, params: Params, plan: SubmodelPlan) -> None:
+        own = self._submodel_limits
+        if plan.hash != params.plan or plan.sums != params.sums:
+            raise FaultyServerError("the plan is not the one whose hash the parameters carry")
+        if plan.row_floor < own.min_row_floor or plan.union_plan.cells > own.max_cells:
+            raise FaultyServerError(
+                f"the plan is refused: row floor at least {own.min_row_floor}, at most {own.max_cells} cells"
+            )
+        check_maps(plan, self._maps)
+        self._plan = plan
+
+    def _on_ready(self, ready: Ready) -> list[Any]:
+        plan = self._agreed()
+        cells = psu.encode(plan.union_plan, self._index_set, self._claim_rng)
+        live = (ready.keys.id, *sorted(ready.neighbours))
+        return self._enter(Opening(ready.keys.setup.params.sum(UNION), live), [cells])
+
+    def _on_other(self, message: Any) -> list[Any]:
+        match self._state, message:
+            case Ready() | InputMasked(), UnionAnnounced(union):
+                ready = self._state.ready if isinstance(self._state, InputMasked) else self._state
+                return self._claim(replace(ready, closed=ready.closed | {UNION}), union)
+            case Claimed() as state, Submodel():
+                self._state = self._downloaded(state, message)
+                return []
+        return super()._on_other(message)
+
+    def _claim(self, ready: Ready, encoded: bytes) -> list[Any]:
+        plan = self._agreed()
+        union = indexset.decode(encoded, plan.union_plan.universe)
+        if union.size > self._submodel_limits.max_union:
+            raise FaultyServerError(
+                f"a union of {union.size} indices is refused; at most {self._submodel_limits.max_union}"
+            )
+        claims = dp.privatize(plan.two_stage, union, self._index_set, self._memo, self._claim_rng)
+        positions = np.flatnonzero(claims).astype(np.int64)
+        self._state = Claimed(ready, encoded, union[positions])
+        return [Claim(indexset.encode(positions, union.size))]
+
+    def _downloaded(self, state: Claimed, message: Submodel) -> Downloaded:
+        """Check shapes and one's own place in what the server sent; lies about it only keep masks from cancelling."""
+        plan, me, live = self._agreed(), state.ready.keys.id, tuple(message.live)
+        if me not in live or list(live) != sorted(set(live)):
+            raise FaultyServerError("the live clients are not ascending ids that include this client's")
+        if len(message.dense) != plan.dense * HALF_FLOAT.itemsize or len(message.tables) != len(plan.tables):
+            raise FaultyServerError("the submodel does not have the plan's shapes")
+        tables = {}
+        for table, part in zip(plan.tables, message.tables, strict=True):
+            own = state.indices if table is plan.tables[0] else followed(state.indices, self._maps[table.name])
+            tables[table.name] = _claimed_rows(own, table.width, part.rows, part.claimants, len(live))
+            if not tables[table.name].claimants[:, live.index(me)].all():
+                raise FaultyServerError("a claimed row is shown without this client among its claimants")
+        update = state.ready.keys.setup.params.sum(UPDATE)
+        session = state.ready.keys.setup.session
+        opening = update_opening(session, plan, update, live, state.union, message.dense, tables)
+        dense = np.frombuffer(message.dense, HALF_FLOAT).astype(np.float32)
+        return Downloaded(state.ready, opening, dense, tables)
+
+    def _padded(self, table: ClaimedRows, indices: Indices, values: NDArray[np.int64], words: int) -> NDArray[np.int64]:
+        """The update's rows in the place of the claimed ones that go up; zeros elsewhere."""
+        places = np.searchsorted(table.indices, indices)
+        if indices.size and (
+            places.max() >= table.indices.size
+            or (table.indices[places] != indices).any()
+            or (np.diff(indices) <= 0).any()
+        ):
+            raise LocalProtocolError("an update holds rows that were not claimed, or not in ascending order")
+        out = np.zeros((table.indices.size, words), np.int64)
+        out[places] = values
+        return out[table.above(self._agreed().row_floor)]
+
+    def _agreed(self) -> SubmodelPlan:
+        if self._plan is None:
+            raise LocalProtocolError("no round was agreed on")
+        return self._plan
+
+
+def _claimed_rows(indices: Indices, width: int, rows: bytes, claimants: bytes, live: int) -> ClaimedRows:
+    row_bytes = width * HALF_FLOAT.itemsize
+    if len(rows) != indices.size * row_bytes:
+        raise FaultyServerError("the rows are not as many as were claimed")
+    data = np.frombuffer(rows, np.uint8).reshape(indices.size, row_bytes)
+    try:
+        return ClaimedRows(indices, data, unpack_claimants(claimants, indices.size, live))
+    except MessageError as error:
+        raise FaultyServerError(f"the submodel does not have the plan's shapes: {error}") from None

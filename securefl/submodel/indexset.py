@@ -1,0 +1,68 @@
+"""Index sets on the wire: a sorted subset of range(size) as a bitmap or as gaps, whichever is shorter."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from securefl.errors import LocalProtocolError, MessageError
+
+BITMAP, GAPS = 0, 1
+
+Indices = NDArray[np.int64]
+
+
+def encode(indices: Indices, size: int) -> bytes:
+    """A kind byte, then the bitmap (LSB first) or the gaps between successive indices as LEB128 numbers."""
+    if indices.size and (indices[0] < 0 or indices[-1] >= size or (np.diff(indices) <= 0).any()):
+        raise LocalProtocolError(f"an index set is sorted, without repetition and below {size}")
+    gaps = _encode_gaps(np.diff(indices, prepend=-1) - 1)
+    if len(gaps) < -(-size // 8):
+        return bytes((GAPS,)) + gaps
+    bits = np.zeros(size, np.bool_)
+    bits[indices] = True
+    return bytes((BITMAP,)) + np.packbits(bits, bitorder="little").tobytes()
+
+
+def decode(data: bytes, size: int) -> Indices:
+    """The index set, int64 ascending; `MessageError` for anything that is not one below `size`."""
+    if not 1 <= len(data) <= 1 + -(-size // 8) or data[0] not in (BITMAP, GAPS):
+        raise MessageError("not an index set of this universe")
+    body = np.frombuffer(data, np.uint8, offset=1)
+    return _decode_bitmap(body, size) if data[0] == BITMAP else _decode_gaps(body, size)
+
+
+def _decode_bitmap(body: NDArray[np.uint8], size: int) -> Indices:
+    if body.size != -(-size // 8) or (size % 8 and body[-1] >> (size % 8)):
+        raise MessageError("a bitmap of the wrong length")
+    return np.flatnonzero(np.unpackbits(body, count=size, bitorder="little")).astype(np.int64)
+
+
+def _encode_gaps(gaps: Indices) -> bytes:
+    lengths = np.ones(gaps.size, np.int64)
+    for more in range(1, 9):
+        lengths += gaps >= 1 << (7 * more)
+    ends = np.cumsum(lengths)
+    out = np.zeros(int(ends[-1]) if gaps.size else 0, np.uint8)
+    for at in range(int(lengths.max(initial=0))):
+        has = lengths > at
+        low = (gaps[has] >> (7 * at)) & 127
+        more_follow = (lengths[has] > at + 1).astype(np.int64) << 7
+        out[ends[has] - lengths[has] + at] = low | more_follow
+    return out.tobytes()
+
+
+def _decode_gaps(body: NDArray[np.uint8], size: int) -> Indices:
+    if not body.size:
+        return np.zeros(0, np.int64)
+    last = body < 128
+    starts = np.flatnonzero(np.concatenate(([True], last[:-1])))
+    lengths = np.diff(np.append(starts, body.size))
+    # More than 6 bytes, an unfinished number, or a padded one (a last byte of zero) is never written.
+    if not last[-1] or lengths.max() > 6 or ((body[last] == 0) & (lengths > 1)).any():
+        raise MessageError("gaps that are not in canonical form")
+    places = np.arange(body.size) - np.repeat(starts, lengths)
+    gaps = np.add.reduceat((body & 127).astype(np.int64) << (7 * places), starts)
+    if int(gaps.astype(np.float64).sum()) + gaps.size > size:
+        raise MessageError("an index beyond the universe")
+    return np.cumsum(gaps + 1) - 1
