@@ -42,8 +42,10 @@ class Label(enum.Enum):
 
 def encode(label: Label, *parts: Part) -> bytes:
     """Injective encoding: the label and each part behind its 4-byte length; integers as 8 bytes, big-endian."""
-    out = [length_prefixed(label.value)]
-    out += [length_prefixed(_to_bytes(part)) for part in parts]
+    out = [_PREFIXES[label]]
+    for part in parts:
+        data = part if isinstance(part, bytes) else _to_bytes(part)
+        out += (_LENGTH.pack(len(data)), data)
     return b"".join(out)
 
 
@@ -73,4 +75,8 @@ def _to_bytes(part: Part) -> bytes:
 
 def length_prefixed(data: bytes) -> bytes:
     """`data` behind its length in 4 bytes, big-endian."""
-    return struct.pack(">I", len(data)) + data
+    return _LENGTH.pack(len(data)) + data
+
+
+_LENGTH = struct.Struct(">I")
+_PREFIXES = {label: length_prefixed(label.value) for label in Label}

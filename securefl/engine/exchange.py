@@ -44,7 +44,8 @@ class Exchange:
     """One session in one process.
 
     `loses(client, message)` decides whether a client's answer is lost on its way to the server; the server is told at
-    once, as an engine with a deadline would. `on_sent(client, message, bytes, up)` sees every delivered frame.
+    once, as an engine with a deadline would. A client is then gone for the session, unless `may_return`.
+    `on_sent(client, message, bytes, up)` sees every delivered frame.
     """
 
     server: Sink
@@ -53,6 +54,9 @@ class Exchange:
     to_server: Codec[Any]
     loses: Callable[[bytes, Any], bool] = keep_everything
     on_sent: Callable[[bytes, Any, int, bool], None] = lambda *_: None
+    may_return: bool = False
+    gone: set[bytes] = field(default_factory=set)
+    """Clients that are lost for the session."""
     refusals: dict[bytes, str] = field(default_factory=dict)
     """Clients that ended the session themselves, and why."""
 
@@ -66,12 +70,15 @@ class Exchange:
             outgoing = following
 
     def _deliver(self, name: bytes, message: Any) -> dict[bytes, Any]:
+        if name in self.gone:
+            return self.server.drop(name)
         frame = self.to_client.encode(message)
         self.on_sent(name, message, len(frame), False)
         try:
             answers = self.nodes[name].receive(self.to_client.decode(frame))
         except ProtocolError as error:
             self.refusals[name] = str(error)
+            self.gone.add(name)
             return self.server.drop(name)
         following: dict[bytes, Any] = {}
         for answer in answers:
@@ -80,6 +87,8 @@ class Exchange:
 
     def _send(self, name: bytes, answer: Any) -> dict[bytes, Any]:
         if self.loses(name, answer):
+            if not self.may_return:
+                self.gone.add(name)
             return self.server.drop(name)
         frame = self.to_server.encode(answer)
         self.on_sent(name, answer, len(frame), True)

@@ -7,7 +7,8 @@ import msgspec
 PHASES = ("advertise_keys", "share_keys", "union", "claim", "train", "update")
 """The phases of a submodel round, in order.
 
-``train`` runs from the download of the rows to the client's masked upload, ``update`` from the upload to the opened sum.
+``train`` is the download of the rows, the local training and the masking of its result (a client that never uploads was
+lost there); ``update`` is the masked upload and everything up to the opened sum.
 """
 
 

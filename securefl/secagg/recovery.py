@@ -7,7 +7,7 @@ survivor is that half, or opens the pad that the survivor sent with its input.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,12 +41,14 @@ class Cohort(Private):
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Recovered(Private):
-    """Every seed that still stands between the sum of the inputs and the sum of the values."""
+    """Every seed that still stands between the sum of the inputs and the sum of the values, and who lied on the way."""
 
     selves: Mapping[int, bytes]
     """survivor -> self-mask seed"""
     pairs: Mapping[tuple[int, int], bytes]
     """(survivor, lost neighbour) -> pair seed"""
+    liars: frozenset[int]
+    """Holders of a share that misses its hash: skipped, and named."""
 
 
 def recover(
@@ -62,7 +64,8 @@ def recover(
     `FaultyClientError` names a dealer whose good shares do not give what it committed to: the sum cannot be finished.
     """
     kinds = {v: "b" if v in inputs else "m" for v in live if v in inputs or _masked_with(cohort, v, inputs)}
-    wanted = {v: _good_shares(cohort, v, (one, kind), answers) for v, kind in kinds.items()}
+    liars: set[int] = set()
+    wanted = {v: _good_shares(cohort, v, (one, kind), answers, liars) for v, kind in kinds.items()}
     secrets = dict(_reconstruct(cohort.setup.params.threshold, wanted))
     for v, secret in secrets.items():
         _check_commitment(cohort, v, (one, kinds[v]), secret)
@@ -70,18 +73,7 @@ def recover(
     for lost in kinds.keys() - inputs.keys():
         for survivor in _masked_with(cohort, lost, inputs):
             pairs[survivor, lost] = _pair_seed(cohort, one, survivor, lost, secrets[lost], inputs[survivor])
-    return Recovered({u: secrets[u] for u in inputs}, pairs)
-
-
-def bad_shares(cohort: Cohort, one: str, inputs: Iterable[int], answers: Mapping[int, Unmasking]) -> set[int]:
-    """Clients that released a share missing its hash: named in the report, left out of nothing."""
-    survivors = set(inputs)
-    return {
-        holder
-        for holder, answer in answers.items()
-        for owner, share in answer.shares.items()
-        if not _is_good(cohort, owner, holder, (one, "b" if owner in survivors else "m"), share)
-    }
+    return Recovered({u: secrets[u] for u in inputs}, pairs, frozenset(liars))
 
 
 def _masked_with(cohort: Cohort, lost: int, inputs: Mapping[int, MaskedInput]) -> list[int]:
@@ -97,16 +89,22 @@ def _is_good(cohort: Cohort, owner: int, holder: int, name: SecretName, share: b
     return value_hash(setup.session, owner, holder, name, share) == hashes_of(setup, bundle)[name]
 
 
-def _good_shares(cohort: Cohort, owner: int, name: SecretName, answers: Mapping[int, Unmasking]) -> Holders:
-    """The first t shares of one secret that match their hashes."""
+def _good_shares(
+    cohort: Cohort, owner: int, name: SecretName, answers: Mapping[int, Unmasking], liars: set[int]
+) -> Holders:
+    """The first t shares of one secret that match their hashes; adds to `liars` who sent one that does not."""
     good: dict[int, bytes] = {}
     threshold = cohort.setup.params.threshold
     for holder in cohort.neighbours(owner):
         share = answers[holder].shares.get(owner) if holder in answers else None
-        if share is not None and _is_good(cohort, owner, holder, name, share):
-            good[holder] = share
-            if len(good) == threshold:
-                return good
+        if share is None:
+            continue
+        if not _is_good(cohort, owner, holder, name, share):
+            liars.add(holder)
+            continue
+        good[holder] = share
+        if len(good) == threshold:
+            return good
     raise TooFewSurvivorsError(len(good), threshold, f"shares of client {owner}'s secret")
 
 

@@ -36,7 +36,7 @@ from securefl.secagg.messages import (
     Unmasking,
 )
 from securefl.secagg.params import Params
-from securefl.secagg.recovery import Cohort, bad_shares, recover
+from securefl.secagg.recovery import Cohort, recover
 from securefl.secagg.summing import check_upload, open_sum
 
 Outgoing = dict[bytes, Any]
@@ -276,7 +276,7 @@ class Server:
         if len(answers) <= self.params.threshold:
             raise TooFewSurvivorsError(len(answers), self.params.threshold + 1)
         recovered = recover(cohort, name, frozenset(opening.live), inputs, answers)
-        for client in bad_shares(cohort, name, inputs, answers):
+        for client in recovered.liars:
             self.faults[self._names[client]] = "it released a share that misses its hash"
         self.results[name] = open_sum(cohort.setup, opening, inputs, recovered)
         self._state = Resting(cohort)

@@ -10,7 +10,7 @@ from securefl.secagg.quantize import Quantization, dequantize, quantize
 from securefl.submodel.client import Downloaded, QuantizedUpdate, SubmodelClient, SubmodelLimits
 from securefl.submodel.messages import to_client, to_server
 from securefl.submodel.plan import UNION, UPDATE, SubmodelPlan, Table, map_hash
-from securefl.submodel.server import RoundSums, RowSums, SubmodelServer, Weights
+from securefl.submodel.server import RoundSums, RowSums, SubmodelServer
 
 __all__ = [
     "UNION",
@@ -25,7 +25,6 @@ __all__ = [
     "SubmodelPlan",
     "SubmodelServer",
     "Table",
-    "Weights",
     "dequantize",
     "map_hash",
     "quantize",

@@ -24,14 +24,6 @@ from securefl.submodel.rows import ClaimedRows, followed, pack_claimants, to_wir
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
-    """A model as the server holds it: `dense` float32 (D,); `tables` by name, float32 (rows, width)."""
-
-    dense: NDArray[np.float32]
-    tables: Mapping[str, NDArray[np.float32]]
-
-
-@dataclass(frozen=True, slots=True)
 class RowSums:
     """What the server learns of one table: int64 sums (R, width) and weights (R,) of the rows that went up."""
 
@@ -63,13 +55,14 @@ class AwaitingClaims(Private):
 
 
 class SubmodelServer(Server):
-    """One round over a fixed model."""
+    """One round over a fixed model: `dense` float32 (D,); `tables` by name, float32 (rows, width)."""
 
     def __init__(
         self,
         params: Params,
         plan: SubmodelPlan,
-        weights: Weights,
+        dense: NDArray[np.float32],
+        tables: Mapping[str, NDArray[np.float32]],
         invited: Collection[bytes],
         *,
         maps: Mapping[str, PublicMap] | None = None,
@@ -79,8 +72,7 @@ class SubmodelServer(Server):
         super().__init__(params, invited, session=session, rng=rng)
         self._plan, self._maps = plan, dict(maps or {})
         check_maps(plan, self._maps)
-        self._dense = to_wire(weights.dense).tobytes()
-        self._weights = weights
+        self._dense, self._tables = to_wire(dense).tobytes(), dict(tables)
         self._rows_left_out = 0
         self._row_indices: dict[str, Indices] = {}
         self.union: Indices | None = None
@@ -152,7 +144,7 @@ class SubmodelServer(Server):
         claimants = np.zeros((indices.size, len(live)), np.bool_)
         for column, rows in enumerate(own):
             claimants[np.searchsorted(indices, rows), column] = True
-        return ClaimedRows(indices, to_wire(self._weights.tables[table][indices]), claimants)
+        return ClaimedRows(indices, to_wire(self._tables[table][indices]), claimants)
 
     def _submodel(self, live: tuple[int, ...], tables: Mapping[str, ClaimedRows], column: int) -> Submodel:
         """What one claimant downloads."""

@@ -1,0 +1,41 @@
+"""Clients that get lost: each with one probability a round, at one of its seven messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from securefl.federation.records import PHASES
+from securefl.secagg.messages import AdvertiseKeys, MaskedInput, ShareKeys, Unmasking
+from securefl.submodel import UNION, UPDATE
+from securefl.submodel.messages import Claim
+
+STEPS = (
+    (AdvertiseKeys, None, "advertise_keys"),
+    (ShareKeys, None, "share_keys"),
+    (MaskedInput, UNION, "union"),
+    (Unmasking, UNION, "union"),
+    (Claim, None, "claim"),
+    (MaskedInput, UPDATE, "train"),
+    (Unmasking, UPDATE, "update"),
+)
+"""A client's messages in order: type, sum, and the phase in which a client that never sends it was lost."""
+
+
+class Losses:
+    """Who is lost at which message of one round."""
+
+    def __init__(self, clients: Iterable[bytes], probability: float, generator: np.random.Generator) -> None:
+        draws = {name: (generator.random(), int(generator.integers(len(STEPS)))) for name in sorted(clients)}
+        self._at = {name: step for name, (draw, step) in draws.items() if draw < probability}
+        self.by_phase = dict.fromkeys(PHASES, 0)
+
+    def __call__(self, client: bytes, message: Any) -> bool:
+        """Whether this message of this client is lost; counts it."""
+        at = self._at.get(client)
+        if at is None or not isinstance(message, STEPS[at][0]) or getattr(message, "sum", None) != STEPS[at][1]:
+            return False
+        self.by_phase[STEPS[at][2]] += 1
+        return True

@@ -1,0 +1,57 @@
+"""Bytes and seconds of a round by phase, seen from outside the protocol."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Collection
+from typing import Any
+
+from securefl.federation.records import PHASES
+from securefl.secagg.messages import AdvertiseKeys, Delivery, MaskedInput, Roster, ShareKeys, Survivors, Unmasking
+from securefl.submodel.messages import Claim, RoundInvitation, Submodel, UnionAnnounced
+
+_PHASE_OF = {
+    RoundInvitation: "advertise_keys",
+    AdvertiseKeys: "advertise_keys",
+    Roster: "share_keys",
+    ShareKeys: "share_keys",
+    Delivery: "union",
+    UnionAnnounced: "claim",
+    Claim: "claim",
+    Submodel: "train",
+}
+
+
+def phase_of(message: Any) -> str:
+    """The phase a message belongs to; a message down belongs to the answer it asks for."""
+    if isinstance(message, MaskedInput | Survivors | Unmasking):
+        return message.sum
+    return _PHASE_OF[type(message)]
+
+
+class Meter:
+    """Counts every delivered frame, and gives the time between two frames to the phase of the first."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(PHASES, 0.0)
+        self._bytes: dict[tuple[bytes, str, bool], int] = defaultdict(int)
+        self._phase, self._since = PHASES[0], time.perf_counter()
+
+    def sent(self, client: bytes, message: Any, size: int, up: bool) -> None:
+        """One frame, as an exchange reports it."""
+        phase = phase_of(message)
+        self._bytes[client, phase, up] += size
+        self.switch(phase)
+
+    def switch(self, phase: str) -> None:
+        """What happens from now on belongs to `phase`."""
+        now = time.perf_counter()
+        self.seconds[self._phase] += now - self._since
+        self._phase, self._since = phase, now
+
+    def mean_bytes(self, clients: Collection[bytes], *, up: bool) -> dict[str, float]:
+        """Mean bytes of these clients, by phase; zeros if there are none."""
+        return {
+            phase: sum(self._bytes.get((c, phase, up), 0) for c in clients) / max(1, len(clients)) for phase in PHASES
+        }
