@@ -95,8 +95,7 @@ def _check_response(config: Config) -> None:
         _ = config.response
     except ValueError as error:
         raise ConfigurationError(
-            f"privacy.response: {config.privacy.response!r} is no randomized response ({error}); "
-            "use 15/16, 7/8, 3/4, none, union, or four probabilities p1,p2,p3,p4"
+            f"privacy.response: {config.privacy.response!r} is no randomized response: {error}"
         ) from None
 
 
