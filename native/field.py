@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from native import _native
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+__all__ = ["FieldError", "Modulus", "P61", "Vector", "reconstruct", "share"]
 
-    from numpy.typing import NDArray
-
-    Vector = NDArray[np.uint64]
-
-__all__ = ["FieldError", "Modulus", "P61", "reconstruct", "share"]
+Vector: TypeAlias = NDArray[np.uint64]
 
 P61 = 2**61 - 1
 LIMBS = 5  # of 7, 7, 7, 7 and 4 bytes: 32 bytes in all, each limb below P61
@@ -134,7 +131,11 @@ class Modulus:
         return _native.mod_dot(a, b, self.m)
 
     def _elementwise(self, kernel: Callable[[Any, Any, Any, int], None], a: Vector, b: Vector) -> Vector:
-        a, b = (_plain(x) for x in np.broadcast_arrays(self._residues(a), self._residues(b)))
+        a, b = self._residues(a), self._residues(b)
+        try:
+            a, b = (_plain(x) for x in np.broadcast_arrays(a, b))
+        except ValueError:
+            raise FieldError(f"operands of shapes {a.shape} and {b.shape} do not broadcast") from None
         out = np.empty(a.shape, np.uint64)
         kernel(out.reshape(-1), a.reshape(-1), b.reshape(-1), self.m)
         return out
@@ -167,7 +168,10 @@ def _uniform(shape: tuple[int, ...], rng: Callable[[int], bytes]) -> Vector:
     words = np.empty(shape, np.uint64)
     missing = np.ones(shape, bool)
     while count := int(missing.sum()):
-        words[missing] = np.frombuffer(rng(8 * count), "<u8") & np.uint64(P61)
+        drawn = rng(8 * count)
+        if len(drawn) != 8 * count:
+            raise FieldError(f"rng gave {len(drawn)} bytes where {8 * count} were asked for")
+        words[missing] = np.frombuffer(drawn, "<u8") & np.uint64(P61)
         missing = words == P61
     return words
 

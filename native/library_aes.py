@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR, ECB
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 __all__ = ["add_stream", "add_row_streams"]
 
 BLOCK = 16
-CHUNK = 2**20  # bytes of pad held at once
+CHUNK = 2**16  # bytes of pad held at once: stays in cache, and below what malloc maps afresh each time
 
 
 def add_stream(out: NDArray[Any], key: bytes, *, subtract: bool) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from native import _native, library_aes
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+__all__ = ["RingError", "Words", "add_stream", "add_row_streams", "backends", "pack", "unpack"]
 
-    Words: TypeAlias = NDArray[np.uint32] | NDArray[np.uint64]
-
-__all__ = ["RingError", "add_stream", "add_row_streams", "backends", "pack", "unpack"]
+Words: TypeAlias = NDArray[np.uint32] | NDArray[np.uint64]
 
 LIBRARY = "cryptography"
 MAX_ROW_BLOCKS = 2**16

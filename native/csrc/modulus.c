@@ -109,12 +109,13 @@ static uint64_t invert(uint64_t *inverse, uint64_t x, uint64_t m)
 int sfl_mod_inverse(uint64_t *out, const uint64_t *a, size_t count, uint64_t m)
 {
     const modulus p = prepare(m);
-    uint64_t product[CHAINS] = {p.r, p.r, p.r, p.r}, rest[CHAINS], coprime = 1;
+    const size_t chains = count < CHAINS ? count : CHAINS;
+    uint64_t product[CHAINS] = {p.r, p.r, p.r, p.r}, rest[CHAINS] = {0}, coprime = 1;
     for (size_t i = 0; i < count; i++) {
         out[i] = product[i % CHAINS];
         product[i % CHAINS] = montgomery(product[i % CHAINS], a[i], &p);
     }
-    for (size_t c = 0; c < CHAINS; c++) coprime &= invert(&rest[c], product[c], m);
+    for (size_t c = 0; c < chains; c++) coprime &= invert(&rest[c], product[c], m);
     for (size_t i = count; i-- > 0;) {
         out[i] = montgomery(rest[i % CHAINS], out[i], &p) * coprime;
         rest[i % CHAINS] = montgomery(rest[i % CHAINS], a[i], &p);

@@ -1,0 +1,173 @@
+"""The compiled module by itself: whatever comes in, it raises or computes, and never reads or writes elsewhere."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from native import _native, backends, ring
+
+KEY = bytes(32)
+M = 97
+
+
+def u32(*shape: int) -> np.ndarray:
+    return np.zeros(shape, np.uint32)
+
+
+def u64(*shape: int) -> np.ndarray:
+    return np.zeros(shape, np.uint64)
+
+
+def u8(*shape: int) -> np.ndarray:
+    return np.zeros(shape, np.uint8)
+
+
+def misaligned() -> np.ndarray:
+    return np.frombuffer(bytearray(8 * 4 + 1), np.uint8)[1:].view(np.uint64)
+
+
+def frozen(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
+
+
+def two_views(dtype: type, shift: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two vectors of four words, the second `shift` words later in one memory."""
+    memory = np.zeros(16, dtype)
+    return memory[:4], memory[shift : shift + 4]
+
+
+BAD_CALLS: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
+    "modulus wraps": (lambda: _native.mod_add(u64(1), u64(1), u64(1), 2**64 + 5), OverflowError, "too big"),
+    "modulus negative": (lambda: _native.mod_add(u64(1), u64(1), u64(1), -5), OverflowError, "negative"),
+    "modulus float": (lambda: _native.mod_add(u64(1), u64(1), u64(1), 5.0), TypeError, "int"),
+    "modulus even": (lambda: _native.mod_mul(u64(1), u64(1), u64(1), 8), ValueError, "even"),
+    "modulus one": (lambda: _native.mod_inverse(u64(1), u64(1), 1), ValueError, "outside 3"),
+    "exponent wraps": (lambda: _native.mod_power(u64(1), u64(1), 2**64, M), OverflowError, "too big"),
+    "seed wraps": (lambda: _native.murmur3(u64(1, 2), u64(1), 2**32), ValueError, "outside 0"),
+    "bits zero": (lambda: _native.pack(u32(1), 0), ValueError, "outside 1"),
+    "bits of a narrow word": (lambda: _native.unpack(u32(1), u8(5), 33), ValueError, "outside 1..32"),
+    "lengths differ": (lambda: _native.mod_add(u64(2), u64(2), u64(3), M), ValueError, "b has 3 items"),
+    "dot lengths differ": (lambda: _native.mod_dot(u64(2), u64(3), M), ValueError, "b has 3 items"),
+    "dimensions differ": (lambda: _native.mod_add(u64(2), u64(2, 1), u64(2), M), ValueError, "2 dimensions"),
+    "items too small": (lambda: _native.mod_add(u64(2), u32(2), u64(2), M), ValueError, "items of 4 bytes"),
+    "items of no word": (lambda: _native.pack(np.zeros(2, np.uint16), 3), ValueError, "items of 2 bytes"),
+    "misaligned": (lambda: _native.mod_add(misaligned(), u64(4), u64(4), M), ValueError, "not aligned"),
+    "read-only": (lambda: _native.mod_add(frozen(u64(2)), u64(2), u64(2), M), ValueError, "read-only"),
+    "strided": (lambda: _native.mod_add(u64(4)[::2], u64(2), u64(2), M), ValueError, "contiguous"),
+    "no buffer": (lambda: _native.pack([1, 2], 3), TypeError, "bytes-like"),
+    "too few arguments": (lambda: _native.pack(u32(1)), TypeError, "arguments"),
+    "partial overlap": (
+        lambda: _native.mod_add(*two_views(np.uint64, 1), u64(4), M),
+        ValueError,
+        "overlaps a",
+    ),
+    "overlap from below": (
+        lambda: _native.mod_add(*two_views(np.uint64, 3)[::-1], u64(4), M),
+        ValueError,
+        "overlaps a",
+    ),
+    "inverse in place": (lambda: _native.mod_inverse(*two_views(np.uint64, 0), M), ValueError, "overlaps a"),
+    "unknown backend": (lambda: _native.add_stream("quantum", u32(1), KEY, False), ValueError, "no backend"),
+    "short packed data": (lambda: _native.unpack(u32(3), u8(7), 20), ValueError, "not 8"),
+    "padding": (lambda: _native.unpack(u32(3), b"\0" * 7 + b"\x10", 20), ValueError, "padding"),
+    "hash shape": (lambda: _native.murmur3(u64(3, 1), u64(3), 0), ValueError, "axis 1"),
+    "powers shape": (lambda: _native.p61_powers(u64(2, 3), u64(3)), ValueError, "axis 0"),
+    "weights shape": (lambda: _native.p61_weights(u64(2), u64(3)), ValueError, "axis 0"),
+    "combine limbs": (lambda: _native.p61_combine(u64(1, 1, 4), u64(1, 1), u64(1, 1, 4)), ValueError, "axis 2"),
+    "combine terms": (lambda: _native.p61_combine(u64(1, 1, 5), u64(1, 2), u64(1, 1, 5)), ValueError, "axis 1"),
+    "combine rows": (lambda: _native.p61_combine(u64(1, 2, 5), u64(1, 2), u64(1, 2, 5)), ValueError, "axis 0"),
+    "combine secrets": (lambda: _native.p61_combine(u64(2, 1, 5), u64(1, 2), u64(1, 2, 5)), ValueError, "axis 0"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CALLS)
+def test_bad_calls(name: str) -> None:
+    call, error, sentence = BAD_CALLS[name]
+    with pytest.raises(error, match=sentence):
+        call()
+
+
+compiled = pytest.mark.parametrize("backend", _native.mask_backends())
+
+
+@compiled
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"out": u32(4)}, "1 dimensions"),
+        ({"out": np.zeros((3, 4), np.uint16)}, "items of 2 bytes"),
+        ({"out": frozen(u32(3, 4))}, "read-only"),
+        ({"out": np.lib.stride_tricks.as_strided(u32(1), (1, 4 * 2**16 + 1), (0, 0))}, "contiguous"),
+        ({"out": u32(3, 4 * 2**16 + 1)}, "more than 2\\*\\*16 blocks"),
+        ({"tag_key": bytes(31)}, "tag_key has 31"),
+        ({"stream_key": bytes(33)}, "stream_key has 33"),
+        ({"digests": u8(2, 32)}, "digests has 2"),
+        ({"digests": u8(3, 31)}, "digests has 31"),
+        ({"index": np.array([0, 3])}, "does not exist"),
+        ({"index": np.array([-1])}, "does not exist"),
+        ({"index": np.array([2**62])}, "does not exist"),
+        ({"index": np.array([0], np.int32)}, "items of 4 bytes"),
+    ],
+)
+def test_bad_rows(backend: str, changed: dict[str, object], sentence: str) -> None:
+    good = {"out": u32(3, 4), "tag_key": KEY, "stream_key": KEY, "digests": u8(3, 32), "index": None}
+    arguments = good | changed
+    with pytest.raises(ValueError, match=sentence):
+        _native.add_row_streams(backend, *arguments.values(), False)
+    assert not np.asarray(arguments["out"]).any()
+
+
+@compiled
+@pytest.mark.parametrize("inside", ["tag_key", "stream_key", "digests", "index"])
+def test_rows_may_not_overlap_what_they_are_made_from(backend: str, inside: str) -> None:
+    memory = np.zeros(2 * 32, np.uint8)
+    arguments = {"out": memory.view(np.uint32).reshape(2, 8), "tag_key": KEY, "stream_key": KEY, "digests": u8(2, 32)}
+    arguments["index"] = np.array([0])
+    views = {"digests": memory.reshape(2, 32), "index": memory[:8].view(np.int64)}
+    arguments[inside] = views.get(inside, memory[:32])
+    with pytest.raises(ValueError, match=f"overlaps {inside}"):
+        _native.add_row_streams(backend, *arguments.values(), False)
+
+
+def test_empty_buffers_need_no_alignment() -> None:
+    empty = misaligned()[:0]
+    _native.mod_add(empty, empty, empty, M)
+    assert _native.mod_dot(empty, empty, M) == 0
+    assert _native.pack(empty, 7) == b""
+
+
+def test_in_place_where_the_kernels_allow_it() -> None:
+    a = np.arange(9, dtype=np.uint64)
+    _native.mod_mul(a, a, a, M)
+    _native.mod_power(a, a, 2, M)
+    assert a.tolist() == [pow(x, 4, M) for x in range(9)]
+
+
+def test_threads_share_nothing() -> None:
+    """The interpreter lock is released around kernels; results are those of one thread."""
+
+    def masked(seed: int) -> bytes:
+        words = u32(2**16)
+        ring.add_stream(words, seed.to_bytes(32, "big"))
+        return words.tobytes()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(masked, range(16))) == [masked(seed) for seed in range(16)]
+
+
+def test_backends_of_the_face() -> None:
+    assert backends() == (*_native.mask_backends(), "cryptography")
+
+
+def test_one_sentence_says_how_to_build() -> None:
+    code = "import sys; sys.modules['native._native'] = None; import native.ring"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode != 0
+    assert "ImportError: securefl's C extension is not built: run `pip install .`" in done.stderr

@@ -1,0 +1,55 @@
+"""Batch MurmurHash3 against mmh3."""
+
+from __future__ import annotations
+
+import mmh3
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from native import reference
+from native.hashing import HashingError, murmur3_x64_128
+
+words = st.integers(0, 2**64 - 1)
+
+
+def by_mmh3(key: int, seed: int) -> tuple[int, int]:
+    return mmh3.hash64(key.to_bytes(8, "little"), seed, signed=False)
+
+
+@given(keys=st.lists(words, max_size=20), seed=st.integers(0, 2**32 - 1))
+@example(keys=[0, 1, 2**63 - 1, 2**63, 2**64 - 1], seed=2**32 - 1)
+@example(keys=[0, 2**63, 2**64 - 2], seed=2**31)
+def test_equal_to_mmh3(keys: list[int], seed: int) -> None:
+    hashes = murmur3_x64_128(np.array(keys, np.uint64), seed)
+    assert hashes.shape == (len(keys), 2)
+    assert list(map(tuple, hashes.tolist())) == [by_mmh3(key, seed) for key in keys]
+
+
+@given(key=words, seed=st.integers(0, 2**32 - 1))
+def test_the_reference_is_equal_too(key: int, seed: int) -> None:
+    assert reference.murmur3_x64_128(key, seed) == by_mmh3(key, seed)
+
+
+def test_the_seed_is_zero_unless_given() -> None:
+    keys = np.arange(5, dtype=np.uint64)
+    assert (murmur3_x64_128(keys) == murmur3_x64_128(keys, 0)).all()
+    assert (murmur3_x64_128(keys) != murmur3_x64_128(keys, 1)).all()
+
+
+def test_strided_keys() -> None:
+    keys = np.arange(30, dtype=np.uint64)
+    assert (murmur3_x64_128(keys[::-3]) == murmur3_x64_128(keys)[::-3]).all()
+
+
+@pytest.mark.parametrize("keys", [np.zeros(3, np.int64), np.zeros((3, 1), np.uint64), np.zeros(3, ">u8")])
+def test_keys_of_the_wrong_kind(keys: np.ndarray) -> None:
+    with pytest.raises(HashingError, match="1-D uint64"):
+        murmur3_x64_128(keys)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 2**64 + 5])
+def test_seed_out_of_range(seed: int) -> None:
+    with pytest.raises(HashingError, match="seed"):
+        murmur3_x64_128(np.zeros(1, np.uint64), seed)
