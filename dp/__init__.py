@@ -1,0 +1,30 @@
+"""Differential privacy of claims: two-stage randomized response, exact samplers, exact accounting, memoised answers."""
+
+from __future__ import annotations
+
+from dp.claims import privatize
+from dp.errors import MemoError, PrivacyError
+from dp.indices import check_indices
+from dp.loss import Loss, Witness
+from dp.memo import InMemoryMemo, Memo, check_answers
+from dp.response import MAX_ROUNDS, PRESETS, TwoStage
+from dp.sampling import Rng, bernoulli, bernoulli_where, uniform
+
+__all__ = [
+    "TwoStage",
+    "PRESETS",
+    "MAX_ROUNDS",
+    "Loss",
+    "Witness",
+    "privatize",
+    "Memo",
+    "InMemoryMemo",
+    "Rng",
+    "bernoulli",
+    "bernoulli_where",
+    "uniform",
+    "check_indices",
+    "check_answers",
+    "PrivacyError",
+    "MemoError",
+]

@@ -1,0 +1,13 @@
+"""The errors of the package. None carries an index or an answer."""
+
+from __future__ import annotations
+
+__all__ = ["PrivacyError", "MemoError"]
+
+
+class PrivacyError(ValueError):
+    """A privacy parameter, an index set or a source of randomness cannot be used. The text names which."""
+
+
+class MemoError(PrivacyError):
+    """A memo contradicts itself: nothing may be sent on its answers."""

@@ -1,0 +1,82 @@
+"""Privacy loss with its proof: the outcome that is most telling, and its exact probability under both hypotheses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import inf, log, log1p
+
+__all__ = ["Witness", "Loss", "worst_case"]
+
+
+@dataclass(frozen=True)
+class Witness:
+    """An outcome with exact probability `likely` > 0 under one hypothesis and `unlikely` under the other."""
+
+    event: str
+    likely: Fraction
+    unlikely: Fraction
+
+    @property
+    def loss(self) -> float:
+        """ln(likely / unlikely) in nats; inf when the outcome is impossible under the other hypothesis."""
+        if self.unlikely == 0:
+            return inf
+        ratio = self.likely / self.unlikely
+        if abs(ratio - 1) < 0.5:
+            return log1p(ratio - 1)
+        if 2.0**-1000 < ratio < 2.0**1000:
+            return log(ratio)
+        return log(ratio.numerator) - log(ratio.denominator)  # integers of any size; the fraction may leave the floats
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What one index can lose at most: D_inf between the outcomes when it is held and when it is not, both ways."""
+
+    held: Witness
+    """The outcome that speaks most for "held"; its loss is e10."""
+    absent: Witness
+    """The outcome that speaks most for "not held"; its loss is e01."""
+
+    @property
+    def e10(self) -> float:
+        """max ln P[outcome | held] / P[outcome | not held]."""
+        return self.held.loss
+
+    @property
+    def e01(self) -> float:
+        """max ln P[outcome | not held] / P[outcome | held]."""
+        return self.absent.loss
+
+    @property
+    def epsilon(self) -> float:
+        """The larger of both directions, in nats."""
+        return max(self.e10, self.e01)
+
+    @property
+    def witness(self) -> Witness:
+        """The outcome that attains `epsilon`."""
+        return max(self.held, self.absent, key=lambda witness: witness.loss)
+
+    def set_level(self, removed: int, added: int) -> float:
+        """Exact loss, in nats, between two held sets when `removed` indices leave and `added` enter.
+
+        max(removed e10 + added e01, added e10 + removed e01): indices are answered independently.
+        """
+        return max(
+            _times(removed, self.e10) + _times(added, self.e01),
+            _times(added, self.e10) + _times(removed, self.e01),
+        )
+
+
+def worst_case(events: dict[str, tuple[Fraction, Fraction]]) -> Loss:
+    """The loss over named outcomes, each with its probability when held and when not; impossible ones do not count."""
+    possible = [(name, *pair) for name, pair in events.items() if any(pair)]
+    held = [Witness(name, p1, p0) for name, p1, p0 in possible if p1]
+    absent = [Witness(name, p0, p1) for name, p1, p0 in possible if p0]
+    return Loss(max(held, key=lambda w: w.loss), max(absent, key=lambda w: w.loss))
+
+
+def _times(count: int, loss: float) -> float:
+    return count * loss if count else 0.0  # 0 * inf is not a number

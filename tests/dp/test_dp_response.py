@@ -1,0 +1,247 @@
+from fractions import Fraction
+from itertools import product
+from math import exp, inf, log
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dp import MAX_ROUNDS, PRESETS, PrivacyError, TwoStage
+
+RAPPOR = "3/4,1/4,3/4,1/2"
+UNEVEN = ".9,.2,.8,.1"
+PROBABILITY = st.fractions(0, 1, max_denominator=12)
+RESPONSES = st.builds(TwoStage, PROBABILITY, PROBABILITY, PROBABILITY, PROBABILITY)
+
+KNOWN = [  # p1..p4, q1, q0, epsilon of 1, 2, 5 and 10 rounds, exp(epsilon for ever)
+    ("15/16", Fraction(113, 128), Fraction(15, 128), 2.019338, 2.643808, 2.708031, 2.708050, 15),
+    ("7/8", Fraction(25, 32), Fraction(7, 32), 1.272966, 1.815290, 1.945502, 1.945910, 7),
+    ("3/4", Fraction(5, 8), Fraction(3, 8), 0.510826, 0.847298, 1.087713, 1.098567, 3),
+    (RAPPOR, Fraction(11, 16), Fraction(9, 16), 0.336472, 0.619039, 1.019363, 1.096012, 3),
+    (UNEVEN, Fraction(73, 100), Fraction(24, 100), 1.112406, 1.723987, 2.074712, 2.079439, 8),
+]
+
+
+@pytest.mark.parametrize(("text", "q1", "q0", "one", "two", "five", "ten", "ever"), KNOWN, ids=[k[0] for k in KNOWN])
+def test_accounting_has_its_known_answers(text, q1, q0, one, two, five, ten, ever):
+    response = TwoStage.parse(text)
+    assert (response.q1, response.q0) == (q1, q0)
+    assert [round(response.epsilon_rounds(r), 6) for r in (1, 2, 5, 10)] == [one, two, five, ten]
+    assert response.epsilon_round() == response.epsilon_rounds(1)
+    assert response.epsilon_ever() == pytest.approx(log(ever), rel=1e-15)
+
+
+def test_directions_have_their_known_answers():
+    assert round(TwoStage.parse(RAPPOR).loss_rounds(1).e10, 6) == 0.200671
+    assert round(TwoStage.parse(UNEVEN).loss_rounds(1).e01, 6) == 1.034896
+
+
+@pytest.mark.parametrize(
+    ("text", "rounds", "epsilon", "delta"),
+    [("7/8", 1, 0.5, 0.4205922220), ("3/4", 5, 1.0, 0.01662007993), (RAPPOR, 5, 1.0, 4.541347666e-4)],
+)
+def test_delta_has_its_known_answers(text, rounds, epsilon, delta):
+    assert TwoStage.parse(text).delta_rounds(rounds, epsilon) == pytest.approx(delta, rel=5e-10)
+
+
+def test_set_level_has_its_known_answers():
+    assert round(TwoStage.parse(UNEVEN).loss_rounds(1).set_level(1, 1), 6) == 2.147302
+    rappor = TwoStage.parse(RAPPOR)
+    assert round(rappor.loss_rounds(1).set_level(2, 2), 6) == 1.074286
+    assert round(rappor.loss_ever().set_level(2, 2), 6) == 4.394449
+    f = Fraction(95, 100)
+    bit_vector = TwoStage(1 - f / 2, f / 2, Fraction(1), Fraction(0))
+    assert bit_vector.loss_ever().set_level(4, 4) == pytest.approx(0.80066766845586, rel=1e-13)
+
+
+def sequence(response, held, claims):
+    """P[this sequence of claims], summed over the hidden permanent answer."""
+    permanent = response.p1 if held else response.p2
+    total = Fraction(0)
+    for weight, claim in ((permanent, response.p3), (1 - permanent, response.p4)):
+        for bit in claims:
+            weight *= claim if bit else 1 - claim
+        total += weight
+    return total
+
+
+def divergence(likely, unlikely):
+    ratios = [inf if q == 0 else p / q for p, q in zip(likely, unlikely, strict=True) if p]
+    return inf if inf in ratios else log(max(ratios))
+
+
+@given(response=RESPONSES, rounds=st.integers(1, 5))
+def test_losses_equal_an_enumeration_of_every_sequence(response, rounds):
+    outcomes = list(product((0, 1), repeat=rounds))
+    held, absent = ([sequence(response, x, claims) for claims in outcomes] for x in (True, False))
+    loss = response.loss_rounds(rounds)
+    assert loss.e10 == pytest.approx(divergence(held, absent), rel=1e-12, abs=1e-15)
+    assert loss.e01 == pytest.approx(divergence(absent, held), rel=1e-12, abs=1e-15)
+    assert loss.epsilon == max(loss.e10, loss.e01) >= 0
+
+
+@given(response=RESPONSES, rounds=st.integers(1, 5), epsilon=st.floats(0, 5))
+def test_delta_equals_an_enumeration_of_every_sequence(response, rounds, epsilon):
+    outcomes = list(product((0, 1), repeat=rounds))
+    held, absent = ([sequence(response, x, claims) for claims in outcomes] for x in (True, False))
+    factor = Fraction(exp(epsilon))
+    expected = max(
+        sum(max(0, p - factor * q) for p, q in zip(one, other, strict=True))
+        for one, other in ((held, absent), (absent, held))
+    )
+    assert response.delta_rounds(rounds, epsilon) == pytest.approx(float(expected), abs=1e-13)
+
+
+@given(response=RESPONSES, removed=st.integers(0, 2), added=st.integers(0, 2))
+def test_set_level_equals_an_enumeration_of_all_claims(response, removed, added):
+    def distribution(held):
+        return [
+            Fraction(1) * _product(sequence(response, x, (bit,)) for x, bit in zip(held, claims, strict=True))
+            for claims in product((0, 1), repeat=len(held))
+        ]
+
+    before, after = [True] * removed + [False] * added, [False] * removed + [True] * added
+    one, other = distribution(before), distribution(after)
+    expected = max(divergence(one, other), divergence(other, one))
+    assert response.loss_rounds(1).set_level(removed, added) == pytest.approx(expected, rel=1e-12, abs=1e-15)
+
+
+def _product(factors):
+    total = Fraction(1)
+    for factor in factors:
+        total *= factor
+    return total
+
+
+@given(response=RESPONSES, rounds=st.integers(1, 6))
+def test_memoised_loss_grows_with_the_rounds_up_to_its_limit(response, rounds):
+    now, next_round = response.epsilon_rounds(rounds), response.epsilon_rounds(rounds + 1)
+    assert now <= next_round * (1 + 1e-12) + 1e-15
+    assert next_round <= response.epsilon_ever() * (1 + 1e-12) + 1e-15
+
+
+@pytest.mark.parametrize("text", ["15/16", "7/8", RAPPOR, UNEVEN])
+def test_many_rounds_reach_the_limit(text):
+    response = TwoStage.parse(text)
+    assert response.epsilon_rounds(500) == pytest.approx(response.epsilon_ever(), rel=1e-9)
+
+
+@pytest.mark.parametrize("text", ["7/8", RAPPOR, UNEVEN])
+def test_without_a_memo_losses_add_up(text):
+    response = TwoStage.parse(text)
+    fresh = response.fresh()
+    assert (fresh.q1, fresh.q0) == (response.q1, response.q0)
+    assert fresh.epsilon_rounds(10) == pytest.approx(10 * response.epsilon_round(), rel=1e-12)
+    assert fresh.epsilon_ever() == inf
+
+
+def test_claims_that_ignore_the_permanent_answer_lose_nothing_ever():
+    blind = TwoStage(Fraction(1), Fraction(0), Fraction(1, 3), Fraction(1, 3))
+    assert blind.epsilon_rounds(50) == blind.epsilon_ever() == 0
+
+
+def test_infinite_losses_name_their_witness():
+    none = TwoStage.parse("none")
+    assert none.epsilon_round() == none.epsilon_ever() == inf
+    assert none.loss_rounds(3).witness.event == "claimed in 3 of 3 rounds"
+    assert none.loss_rounds(3).absent.event == "claimed in 0 of 3 rounds"
+    assert (none.loss_rounds(3).held.likely, none.loss_rounds(3).held.unlikely) == (1, 0)
+    assert none.loss_ever().witness.event == "permanent answer true"
+    one_sided = TwoStage.parse("1,1/2,1,0").loss_rounds(1)  # whoever does not claim does not hold
+    assert (one_sided.e10, one_sided.e01) == (pytest.approx(log(2)), inf)
+    assert one_sided.witness.event == "claimed in 0 of 1 rounds"
+
+
+def test_infinite_and_zero_losses_never_make_nan():
+    one_sided = TwoStage.parse("1,1/2,1,0").loss_rounds(1)
+    assert one_sided.set_level(0, 0) == 0
+    assert one_sided.set_level(1, 0) == inf
+    assert TwoStage.parse("union").epsilon_ever() == 0
+    assert TwoStage.parse("union").delta_rounds(5, 0.0) == 0
+    assert TwoStage.parse("none").delta_rounds(5, 700.0) == 1
+
+
+def test_witness_is_exact_far_beyond_floats():
+    loss = TwoStage.parse("1,0,7/8,1/8").loss_rounds(MAX_ROUNDS)
+    assert loss.held.likely == Fraction(7, 8) ** MAX_ROUNDS
+    assert loss.epsilon == pytest.approx(MAX_ROUNDS * log(7), rel=1e-12)
+
+
+def test_presets_are_those_of_the_paper():
+    assert TwoStage.parse("7/8") == TwoStage(Fraction(7, 8), Fraction(1, 8), Fraction(7, 8), Fraction(1, 8))
+    assert TwoStage.parse("none") == TwoStage(Fraction(1), Fraction(0), Fraction(1), Fraction(0))
+    assert TwoStage.parse("union") == TwoStage(Fraction(1), Fraction(1), Fraction(1), Fraction(1))
+    assert list(PRESETS) == ["15/16", "7/8", "3/4", "none", "union"]
+
+
+def test_decimals_and_fractions_are_read_exactly():
+    assert TwoStage.parse(" 0.1, 1/3 ,.25,1.0") == TwoStage(
+        Fraction(1, 10), Fraction(1, 3), Fraction(1, 4), Fraction(1)
+    )
+
+
+@given(response=RESPONSES)
+def test_text_comes_back_as_the_same_response(response):
+    assert TwoStage.parse(str(response)) == response
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "5/8",
+        "1,0,1",
+        "1,0,1,0,1",
+        "1,0,1,x",
+        "1e0,0,1,0",
+        "1,0,1,1e-999999999",
+        "-.1,0,1,0",
+        "1.1,0,1,0",
+        "3/2,0,1,0",
+        "1/0,0,1,0",
+        "nan,0,1,0",
+        "٣/٤,0,1,0",
+        "1,0,1," + "0" * 10**6,
+        ".123456789012345678,1/97,1,0",
+    ],
+    ids=lambda text: ascii(text[:20]),
+)
+def test_what_is_no_response_is_refused(text):
+    with pytest.raises(PrivacyError):
+        TwoStage.parse(text)
+
+
+@given(text=st.text(alphabet="0123456789/.,e- ", max_size=24))
+def test_any_text_is_a_response_or_an_error(text):
+    try:
+        response = TwoStage.parse(text)
+    except PrivacyError:
+        return
+    assert TwoStage.parse(str(response)) == response
+
+
+@pytest.mark.parametrize("value", [0.5, 1, "1/2"])
+def test_a_probability_that_is_not_exact_is_refused(value):
+    with pytest.raises(PrivacyError, match="p3 must be a Fraction"):
+        TwoStage(Fraction(1), Fraction(0), value, Fraction(0))
+
+
+@pytest.mark.parametrize("value", [Fraction(-1, 9), Fraction(10, 9)])
+def test_a_probability_out_of_range_is_refused(value):
+    with pytest.raises(PrivacyError, match="p2"):
+        TwoStage(Fraction(1), value, Fraction(1), Fraction(0))
+
+
+@pytest.mark.parametrize(
+    ("call", "setting"),
+    [
+        (lambda response: response.epsilon_rounds(0), "rounds"),
+        (lambda response: response.delta_rounds(MAX_ROUNDS + 1, 1.0), "rounds"),
+        (lambda response: response.delta_rounds(1, -0.1), "epsilon"),
+        (lambda response: response.delta_rounds(1, inf), "epsilon"),
+        (lambda response: response.delta_rounds(1, float("nan")), "epsilon"),
+    ],
+)
+def test_impossible_questions_are_refused_by_name(call, setting):
+    with pytest.raises(PrivacyError, match=setting):
+        call(TwoStage.parse("7/8"))
