@@ -25,10 +25,10 @@ STEPS = (
 
 
 class Losses:
-    """Who is lost at which message of one round."""
+    """Who is lost at which message of one round; drawn in the order of `clients`."""
 
     def __init__(self, clients: Iterable[bytes], probability: float, generator: np.random.Generator) -> None:
-        draws = {name: (generator.random(), int(generator.integers(len(STEPS)))) for name in sorted(clients)}
+        draws = {name: (generator.random(), int(generator.integers(len(STEPS)))) for name in clients}
         self._at = {name: step for name, (draw, step) in draws.items() if draw < probability}
         self.by_phase = dict.fromkeys(PHASES, 0)
 

@@ -11,7 +11,7 @@ from securefl.federation.records import PHASES
 from securefl.secagg.messages import AdvertiseKeys, Delivery, MaskedInput, Roster, ShareKeys, Survivors, Unmasking
 from securefl.submodel.messages import Claim, RoundInvitation, Submodel, UnionAnnounced
 
-_PHASE_OF = {
+_PHASE_OF: dict[type, str] = {
     RoundInvitation: "advertise_keys",
     AdvertiseKeys: "advertise_keys",
     Roster: "share_keys",

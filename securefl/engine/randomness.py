@@ -45,6 +45,7 @@ class _Stream:
         self._keystream = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()
 
     def __call__(self, size: int) -> bytes:
+        """The next `size` bytes."""
         return self._keystream.update(bytes(size))
 
 
@@ -55,6 +56,7 @@ class Tape:
         self._rng, self._record = rng, list[bytes]()
 
     def __call__(self, size: int) -> bytes:
+        """Draw and remember `size` bytes."""
         self._record.append(self._rng(size))
         return self._record[-1]
 

@@ -67,4 +67,4 @@ def quantize(
 
 def dequantize(sums: NDArray[np.int64], how: Quantization) -> NDArray[np.float64]:
     """Sums of weighted integers (the weight column left out) back in the unit of the update."""
-    return sums * (how.clip / how.levels)
+    return sums.astype(np.float64) * (how.clip / how.levels)

@@ -44,8 +44,8 @@ def plain_session(params: Params) -> Traffic:
     peers = range(2, params.neighbours + 2)
     advert = AdvertiseKeys(bytes(32), bytes(suite(params.kem).public_bytes), bytes(64 * len(params.sums)), bytes(64))
     bundle = _bundle(params)
-    up = [advert, ShareKeys(dict.fromkeys(peers, bundle))]
-    down = [
+    up: list[ToServer] = [advert, ShareKeys(dict.fromkeys(peers, bundle))]
+    down: list[ToClient] = [
         Invitation(bytes(32), params),
         Roster(params.clients, bytes(32), dict.fromkeys((1, *peers), advert)),
         Delivery(dict.fromkeys(peers, bundle)),

@@ -35,7 +35,7 @@ class ClaimedRows:
 
     def above(self, floor: int) -> NDArray[np.bool_]:
         """Which rows have enough claimants to go up, bool (R,)."""
-        return self.claimants.sum(axis=1) >= floor
+        return np.asarray(self.claimants.sum(axis=1) >= floor)
 
 
 def followed(claimed: Indices, public_map: PublicMap) -> Indices:

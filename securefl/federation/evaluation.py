@@ -1,0 +1,29 @@
+"""Test AUC of the shared model with every user's private embedding: a view that only a simulation has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from securefl.datasets import ClickLog
+from securefl.models import Model, TableSlice, auc
+
+
+class Evaluation:
+    """Scores all test samples of a log."""
+
+    def __init__(self, model: Model, log: ClickLog) -> None:
+        self._model, self._samples, self._users = model, log.test_samples, log.test_users
+
+    def auc(
+        self,
+        dense: NDArray[np.float32],
+        tables: Mapping[str, NDArray[np.float32]],
+        embeddings: NDArray[np.float32],
+    ) -> float | None:
+        """AUC over all users' test samples; None where undefined. `embeddings`: float32 (users, d)."""
+        slices = {name: TableSlice.whole(table) for name, table in tables.items()}
+        scores = self._model.predict(dense, slices, self._samples, embeddings[self._users])
+        return auc(scores, self._samples.labels)

@@ -1,0 +1,86 @@
+"""From a configuration and a population to what a round agrees on in public."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+import psu
+from securefl.config import Config
+from securefl.errors import ConfigurationError
+from securefl.models.interface import Model, TableSpec
+from securefl.secagg import Params, Segment, Sum
+from securefl.secagg.sizes import plain_session
+from securefl.submodel import Quantization, SubmodelPlan, Table, map_hash
+
+CLAIM_BYTES = 2
+"""Bytes of an index in the announced union and of its place in a claim, about."""
+HALF_FLOAT_BYTES = 2
+
+
+def round_plan(
+    config: Config, model: Model, maps: Mapping[str, NDArray[np.int64]], expected_union: int
+) -> SubmodelPlan:
+    """The plan of every round of a run. `maps`: the public map of each table after the first."""
+    first = model.tables[0]
+    response, training = config.response, config.training
+    how = Quantization(training.quantization_bits, training.scale, training.weight_max)
+    return SubmodelPlan(
+        union=_union_plan(config, first, expected_union).to_bytes(),
+        response=(str(response.p1), str(response.p2), str(response.p3), str(response.p4)),
+        tables=tuple(
+            Table(t.name, t.rows, t.width, map_hash(maps[t.name]) if t is not first else b"") for t in model.tables
+        ),
+        dense=model.dense_size,
+        row_floor=config.row_floor,
+        ring_bits=config.secagg.ring_bits,
+        row_quantization=how,
+        dense_quantization=how,
+        training=tuple((name, str(value)) for name, value in msgspec.to_builtins(training).items()),
+    )
+
+
+def round_params(config: Config, plan: SubmodelPlan) -> Params:
+    """The session parameters of every round of a run."""
+    return plan.params(
+        clients=config.cohort.clients, threshold=config.threshold, colluders=config.colluders, kem=config.secagg.kem
+    )
+
+
+def expected_union(config: Config, index_sets: Sequence[NDArray[np.int64]], generator: np.random.Generator) -> int:
+    """The configured size of a cohort's union, or the largest of a few cohorts drawn for the purpose.
+
+    A server that knows no index set would take this from a past round.
+    """
+    if config.union.expected is not None:
+        return config.union.expected
+    cohorts = (generator.choice(len(index_sets), config.cohort.clients, replace=False) for _ in range(5))
+    return max(np.unique(np.concatenate([index_sets[i] for i in cohort])).size for cohort in cohorts)
+
+
+def full_model_bytes(params: Params, model: Model, ring_bits: int) -> int:
+    """Up + down of one client in one secure round over the whole shared model: one dense sum, same keys and cohort."""
+    size = model.dense_size + sum(t.rows * t.width for t in model.tables)
+    whole = Sum("update", (Segment("model", ring_bits, size + 1),))
+    dense = Params(params.clients, params.threshold, params.colluders, params.kem, (whole,), None, params.plan)
+    return plain_session(dense).total + size * HALF_FLOAT_BYTES
+
+
+def _union_plan(config: Config, table: TableSpec, expected: int) -> psu.UnionPlan:
+    claimed = float(config.response.q0)
+    row_bytes = table.width * HALF_FLOAT_BYTES + (table.width + 1) * config.secagg.ring_bits / 8
+    try:
+        return psu.plan_union(
+            table.rows,
+            min(expected, table.rows),
+            clients=config.cohort.clients,
+            false_positive_rate=config.union.false_positive_rate,
+            loss_target=config.union.loss_rate,
+            bytes_per_index=CLAIM_BYTES + claimed * row_bytes,
+            bits=config.union.bits,
+        )
+    except psu.PlanError as error:
+        raise ConfigurationError(f"union: {error}") from None
