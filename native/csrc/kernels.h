@@ -1,4 +1,4 @@
-/* The contract between the kernels and whoever calls them. No <Python.h> on this side.
+/* The contract between the kernels and whoever calls them. Nothing of Python on this side.
  *
  * Ranges     A kernel trusts its arguments: every range named here is the caller's to check.
  * Aliasing   Arrays do not overlap, unless "in place" is written: there an output may be exactly an input.
@@ -12,6 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+/* SFL_PORTABLE builds what a machine without any of the special instructions gets. */
+#if defined(__x86_64__) && !defined(SFL_PORTABLE)
+#define SFL_X86 1
+#endif
 
 __extension__ typedef unsigned __int128 sfl_u128;
 
@@ -55,7 +60,7 @@ typedef struct {
 /* All that were compiled in, best first; the last has no name. */
 extern const sfl_mask_backend sfl_mask_backends[];
 
-#if defined(__x86_64__)
+#ifdef SFL_X86
 int sfl_aesni_usable(void);
 sfl_stream_fn sfl_aesni_add_stream;
 sfl_rows_fn sfl_aesni_add_row_streams;

@@ -1,7 +1,7 @@
 #include "kernels.h"
 
 const sfl_mask_backend sfl_mask_backends[] = {
-#if defined(__x86_64__)
+#ifdef SFL_X86
     {"aesni", sfl_aesni_usable, sfl_aesni_add_stream, sfl_aesni_add_row_streams},
 #endif
     {NULL, NULL, NULL, NULL},

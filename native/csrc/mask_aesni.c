@@ -1,7 +1,7 @@
 /* Masks with AES-NI: eight blocks in flight hide the latency of aesenc; pads are added where they are made. */
 #include "kernels.h"
 
-#if defined(__x86_64__)
+#ifdef SFL_X86
 #include <immintrin.h>
 
 #define LANES 8
@@ -145,7 +145,7 @@ INLINE void make_tags(row_group *g, const uint8_t *const digest[LANES], const ke
 
 INLINE void row_pads(__m128i pad[LANES], const row_group *g, size_t block, const key_schedule *s)
 {
-    const int index = __builtin_bswap16((uint16_t)block);
+    const short index = (short)__builtin_bswap16((uint16_t)block);
     EACH_LANE(j) pad[j] = _mm_insert_epi16(g->tag[j], index, 7);
     encrypt(pad, s);
 }

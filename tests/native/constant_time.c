@@ -1,0 +1,92 @@
+/* Every kernel on secrets that valgrind takes for uninitialised: a branch or an address that depends on one is an error.
+ * With an argument it branches on a secret on purpose, to show that the error is seen. */
+#include <stdio.h>
+#include <valgrind/memcheck.h>
+
+#include "kernels.h"
+
+#define COUNT 37
+
+static uint64_t words[COUNT * SFL_LIMBS], more[COUNT * SFL_LIMBS], out[COUNT * SFL_LIMBS];
+static uint8_t key[32], other_key[32], bytes[8 * COUNT];
+
+static void fill(uint64_t below)
+{
+    for (uint64_t i = 0; i < COUNT * SFL_LIMBS; i++) {
+        words[i] = (i + 1) * UINT64_C(0x9e3779b97f4a7c15) % below;
+        more[i] = (i + 1) * UINT64_C(0xbf58476d1ce4e5b9) % below;
+    }
+    VALGRIND_MAKE_MEM_UNDEFINED(words, sizeof words);
+    VALGRIND_MAKE_MEM_UNDEFINED(more, sizeof more);
+}
+
+static void masks(void)
+{
+    static const uint8_t digests[32 * 11];
+    static const int64_t index[] = {10, 3, 0, 1, 2, 9, 8, 7, 4};
+    const sfl_rows rows = {.out = bytes, .bytes = 24, .digests = digests, .index = index, .count = 9};
+    for (const sfl_mask_backend *b = sfl_mask_backends; b->name; b++) {
+        if (!b->usable()) continue;
+        VALGRIND_MAKE_MEM_UNDEFINED(key, sizeof key);
+        VALGRIND_MAKE_MEM_UNDEFINED(other_key, sizeof other_key);
+        VALGRIND_MAKE_MEM_UNDEFINED(bytes, sizeof bytes);
+        for (sfl_op op = SFL_ADD32; op <= SFL_SUB64; op++) {
+            b->add_stream(bytes, sizeof bytes, op, key);
+            b->add_row_streams(&rows, op, key, other_key);
+        }
+    }
+}
+
+static void packing(void)
+{
+    fill(UINT64_MAX);
+    for (unsigned bits = 1; bits <= 64; bits++) {
+        sfl_pack64(bytes, words, COUNT, bits);
+        sfl_unpack64(out, bytes, COUNT, bits);
+        sfl_pack32(bytes, (const uint32_t *)words, COUNT, bits);
+        if (bits <= 32) sfl_unpack32((uint32_t *)out, bytes, COUNT, bits);
+    }
+}
+
+static void shamir(void)
+{
+    uint64_t points[COUNT], powers[COUNT * COUNT], weights[COUNT], scratch[COUNT];
+    for (uint64_t i = 0; i < COUNT; i++) points[i] = i + 1;
+    fill(SFL_P61);
+    sfl_p61_powers(powers, points, COUNT, COUNT);
+    sfl_p61_combine(out, powers, words, 1, COUNT, COUNT);
+    sfl_p61_weights(weights, scratch, points, COUNT);
+    sfl_p61_combine(out, weights, words, 1, 1, COUNT);
+}
+
+static void moduli(void)
+{
+    static const uint64_t m[] = {3, SFL_P61, UINT64_MAX - 58};
+    for (int i = 0; i < 3; i++) {
+        fill(m[i]);
+        sfl_mod_add(out, words, more, COUNT, m[i]);
+        sfl_mod_sub(out, words, more, COUNT, m[i]);
+        sfl_mod_mul(out, words, more, COUNT, m[i]);
+        sfl_mod_power(out, words, COUNT, 65537, m[i]);
+        out[0] = sfl_mod_dot(words, more, COUNT, m[i]);
+        out[0] = (uint64_t)sfl_mod_inverse(out + 1, words, COUNT, m[i]);
+    }
+}
+
+static void hashing(void)
+{
+    fill(UINT64_MAX);
+    sfl_murmur3(out, words, COUNT, 7);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argv;
+    masks();
+    packing();
+    shamir();
+    moduli();
+    hashing();
+    if (argc > 1 && words[0] > 5) puts("a leak");
+    return 0;
+}
