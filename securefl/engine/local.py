@@ -67,7 +67,7 @@ class Simulation:
             full_model_bytes=full_model_bytes(self._params, self._model, self._plan.ring_bits),
             epsilon_ever=self._plan.two_stage.epsilon_ever(),
             private=self._random.private,
-            data=self._log.describe(),
+            data=_describe(self._log),
             settings=self._config.settings(),
         )
 
@@ -113,3 +113,8 @@ class Simulation:
 
     def _auc(self) -> float | None:
         return self._evaluation.auc(self._dense, self._tables, self._embeddings)
+
+
+def _describe(log: ClickLog) -> dict[str, int | float | str]:
+    sizes = {"users": log.users, "items": log.items, "categories": log.categories, "samples": len(log)}
+    return {"name": log.name, **sizes, "sampled_negatives": int(log.sampled_negatives)}

@@ -15,7 +15,8 @@ class Evaluation:
     """Scores all test samples of a log."""
 
     def __init__(self, model: Model, log: ClickLog) -> None:
-        self._model, self._samples, self._users = model, log.test_samples, log.test_users
+        self._model = model
+        self._samples, self._users = log.held_out()
 
     def auc(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import psu
 from securefl.config import Config
+from securefl.datasets import ClickLog
 from securefl.errors import ConfigurationError
 from securefl.models.interface import Model, TableSpec
 from securefl.secagg import Params, Segment, Sum
@@ -50,15 +51,16 @@ def round_params(config: Config, plan: SubmodelPlan) -> Params:
     )
 
 
-def expected_union(config: Config, index_sets: Sequence[NDArray[np.int64]], generator: np.random.Generator) -> int:
+def expected_union(config: Config, log: ClickLog, generator: np.random.Generator) -> int:
     """The configured size of a cohort's union, or the largest of a few cohorts drawn for the purpose.
 
     A server that knows no index set would take this from a past round.
     """
     if config.union.expected is not None:
         return config.union.expected
-    cohorts = (generator.choice(len(index_sets), config.cohort.clients, replace=False) for _ in range(5))
-    return max(np.unique(np.concatenate([index_sets[i] for i in cohort])).size for cohort in cohorts)
+    cohorts = (generator.choice(log.users, config.cohort.clients, replace=False) for _ in range(5))
+    unions = (np.unique(np.concatenate([log.index_set(user) for user in cohort])) for cohort in cohorts)
+    return max(1, *(union.size for union in unions))
 
 
 def full_model_bytes(params: Params, model: Model, ring_bits: int) -> int:

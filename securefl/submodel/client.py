@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import dp
 import psu
 from securefl.crypto import Identity, Private
-from securefl.errors import FaultyServerError, LocalProtocolError, MessageError
+from securefl.errors import ConfigurationError, FaultyServerError, LocalProtocolError, MessageError
 from securefl.secagg import Limits, Opening, Params, Participant, messages
 from securefl.secagg.keys import Rng
 from securefl.secagg.uploading import InputMasked, Ready
@@ -116,6 +116,10 @@ class SubmodelClient(Participant):
 
     def _accept_plan(self, params: Params, plan: SubmodelPlan) -> None:
         own = self._submodel_limits
+        try:
+            plan.check()
+        except ConfigurationError as error:
+            raise FaultyServerError(f"the plan cannot be kept: {error}") from None
         if plan.hash != params.plan or plan.sums != params.sums:
             raise FaultyServerError("the plan is not the one whose hash the parameters carry")
         if plan.row_floor < own.min_row_floor or plan.union_plan.cells > own.max_cells:

@@ -21,6 +21,9 @@ from securefl.wire import Message, Name
 
 UNION, UPDATE, CELLS, DENSE = "union", "update", "cells", "dense"
 
+Probability = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,18}(/[0-9]{1,18})?$", max_length=40)]
+"""An exact fraction as text."""
+
 PublicMap = NDArray[np.int64]
 """For each index of the universe, the row of another table that goes with it."""
 
@@ -40,7 +43,7 @@ class SubmodelPlan(Message, frozen=True):
 
     union: Annotated[bytes, msgspec.Meta(max_length=256)]
     """A `psu.UnionPlan`, encoded."""
-    response: tuple[str, str, str, str]
+    response: tuple[Probability, Probability, Probability, Probability]
     """p1..p4 as exact fractions."""
     tables: Annotated[tuple[Table, ...], msgspec.Meta(min_length=1, max_length=14)]
     dense: Annotated[int, msgspec.Meta(ge=1, le=1 << 32)]
@@ -57,6 +60,17 @@ class SubmodelPlan(Message, frozen=True):
     def hash(self) -> bytes:
         """32 bytes that stand for the plan."""
         return transcript_hash(Label.PLAN, msgspec.msgpack.encode(self))
+
+    def check(self) -> SubmodelPlan:
+        """Return self if the plan makes sense; else `ConfigurationError` with the setting to change."""
+        try:
+            universe = self.union_plan.universe
+            _ = self.two_stage
+        except (ValueError, ZeroDivisionError):  # psu's and dp's own refusals, whose text may quote the other side
+            raise ConfigurationError("union or response: not one that this code can keep") from None
+        if universe != self.tables[0].rows:
+            raise ConfigurationError("union: its universe is not the first table's rows")
+        return self
 
     @property
     def union_plan(self) -> psu.UnionPlan:
@@ -82,8 +96,7 @@ class SubmodelPlan(Message, frozen=True):
             how.check(self.ring_bits, clients)
         if self.row_floor > clients:
             raise ConfigurationError(f"row floor: no row can have {self.row_floor} claimants among {clients} clients")
-        if self.union_plan.universe != self.tables[0].rows:
-            raise ConfigurationError("union: its universe is not the first table's rows")
+        self.check()
         return Params(clients, threshold, colluders, kem, self.sums, None, self.hash).check()
 
 
