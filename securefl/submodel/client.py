@@ -60,7 +60,7 @@ class Downloaded(Private):
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class QuantizedUpdate(Private):
-    """What training gives, as integers: `dense` int64 (D + 1,); by table, rows touched: (k,) and int64 (k, width + 1)."""
+    """What training gives: `dense` int64 (D + 1,); by table the rows touched, (k,) and int64 (k, width + 1)."""
 
     dense: NDArray[np.int64]
     tables: Mapping[str, tuple[Indices, NDArray[np.int64]]]

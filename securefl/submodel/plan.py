@@ -21,7 +21,7 @@ from securefl.wire import Message, Name
 
 UNION, UPDATE, CELLS, DENSE = "union", "update", "cells", "dense"
 
-Probability = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,18}(/[0-9]{1,18})?$", max_length=40)]
+Probability = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,18}(/[0-9]{1,18})?\Z", max_length=40)]
 """An exact fraction as text."""
 
 PublicMap = NDArray[np.int64]
