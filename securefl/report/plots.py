@@ -9,7 +9,7 @@ import io
 import re
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -26,11 +26,10 @@ COLOURS = {
     name: f"#0{index}0{index}0{index}"
     for index, name in enumerate(("ink", "muted", "rule", "up", "down", "accent", "warn", "ground"), start=1)
 }
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 10,
     "svg.fonttype": "none",
-    "svg.hashsalt": "securefl",
     "axes.edgecolor": COLOURS["rule"],
     "axes.labelcolor": COLOURS["muted"],
     "axes.spines.top": False,
@@ -150,7 +149,8 @@ def _on_line(axes: Axes, text: str, height: float, colour: str) -> None:
 def _svg(figure: Figure, label: str) -> str:
     """The drawing alone: no XML prologue, no metadata, no fixed size, colours and font left to the page."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True)
+    with mpl.rc_context({"svg.hashsalt": label}):  # names of clip paths: the same each time, another in each plot
+        figure.savefig(buffer, format="svg", transparent=True)
     markup = buffer.getvalue()
     markup = markup[markup.index("<svg") :]
     markup = re.sub(r"<(metadata|style)\b.*?</\1>", "", markup, flags=re.DOTALL)

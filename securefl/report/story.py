@@ -5,13 +5,12 @@ The table of the terminal and the HTML page both tell this story; neither comput
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal
 
 from dp import TwoStage
-from securefl.federation.records import PHASES, RoundRecord, RunSummary
+from securefl.federation.records import PHASES, RunSummary
 
 __all__ = ["Verdict", "Phase", "verdict", "phases", "savings", "response", "not_protected", "LABELS"]
 
@@ -86,22 +85,22 @@ def _why_aborted(summary: RunSummary) -> str:
 
 def phases(summary: RunSummary) -> list[Phase]:
     """Every phase in order, whether or not something happened in it."""
+    completed = [record for record in summary.per_round if record.completed]
     return [
         Phase(
             name,
             *LABELS[name],
             seconds=summary.seconds.get(name, 0.0),
-            up=_mean(summary, lambda record, name=name: record.bytes_up.get(name, 0.0)),
-            down=_mean(summary, lambda record, name=name: record.bytes_down.get(name, 0.0)),
+            up=_mean([record.bytes_up.get(name, 0.0) for record in completed]),
+            down=_mean([record.bytes_down.get(name, 0.0) for record in completed]),
             lost=sum(record.dropouts.get(name, 0) for record in summary.per_round),
         )
         for name in PHASES
     ]
 
 
-def _mean(summary: RunSummary, value: Callable[[RoundRecord], float]) -> float:
-    """Over the completed rounds; 0 if there is none."""
-    values = [value(record) for record in summary.per_round if record.completed]
+def _mean(values: list[float]) -> float:
+    """0 of no values."""
     return sum(values) / len(values) if values else 0.0
 
 

@@ -1,0 +1,84 @@
+"""What a run shows while it goes on: two bars on a terminal, and one line a round anywhere."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from securefl.federation.records import PHASES
+from securefl.report import numbers, story
+
+if TYPE_CHECKING:
+    from securefl.federation.records import RoundRecord
+
+__all__ = ["TerminalProgress", "stdout", "stderr"]
+
+
+def stdout() -> Console:
+    """A console on standard output as it is now."""
+    return Console(file=sys.stdout, highlight=False)
+
+
+def stderr() -> Console:
+    """A console on standard error as it is now."""
+    return Console(file=sys.stderr, highlight=False)
+
+
+class TerminalProgress:
+    """A ``securefl.federation.progress.Progress`` on a rich console."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._rounds = console, 0
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._whole = self._bars.add_task("rounds", total=None)
+        self._phase = self._bars.add_task("keys", total=None)
+
+    def __enter__(self) -> TerminalProgress:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def round_started(self, number: int, rounds: int) -> None:
+        """Show which round it is."""
+        self._rounds = rounds
+        self._bars.update(
+            self._whole,
+            description=f"round {number} of {rounds}",
+            total=rounds * len(PHASES),
+            completed=(number - 1) * len(PHASES),
+        )
+
+    def phase(self, name: str, done: int, total: int) -> None:
+        """Move both bars."""
+        self._bars.update(self._phase, description=story.LABELS[name][0].lower(), completed=done, total=total)
+        if done == total:
+            self._bars.advance(self._whole)
+
+    def round_finished(self, record: RoundRecord) -> None:
+        """Leave one line behind."""
+        line = f"round {record.round} of {self._rounds}: {_outcome(record)}"
+        self._console.print(line, markup=False, soft_wrap=True)
+
+
+def _outcome(record: RoundRecord) -> str:
+    duration = numbers.seconds(sum(record.seconds.values()))
+    if not record.completed:
+        return f"not finished, {record.abort} ({duration})"
+    state = "exact" if record.exact else "NOT EXACT"
+    return f"{state}, {record.finishers} of {record.clients} clients, AUC {numbers.auc(record.auc)} ({duration})"

@@ -1,0 +1,167 @@
+"""``securefl demo``: a few rounds of secure submodel learning, measured, and checked against the clear sums."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from securefl.errors import ConfigurationError, ProtocolError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from securefl.config import Config
+    from securefl.federation.records import RunSummary
+
+__all__ = ["demo"]
+
+RUN, PROTECTION, OUTPUT = "What to run", "What to protect", "Where the result goes"
+
+
+def demo(
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", rich_help_panel=RUN, help="A click log. [dim]default: a synthetic one"),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", rich_help_panel=RUN, help="small, taobao or paper. [dim]default: small"),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", rich_help_panel=RUN, help="Your own settings (TOML) instead of a preset."),
+    ] = None,
+    clients: Annotated[
+        int | None, typer.Option(metavar="N", rich_help_panel=RUN, help="Clients in a round. [dim]preset: 100")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(metavar="N", rich_help_panel=RUN, help="Rounds. [dim]preset: 5")] = None,
+    dropout: Annotated[
+        float | None,
+        typer.Option(metavar="P", rich_help_panel=RUN, help="Chance to be lost in a round. [dim]preset: 0.1"),
+    ] = None,
+    seed: Annotated[
+        str | None,
+        typer.Option(metavar="N", rich_help_panel=RUN, help="Repeat a simulation; none: do not. [dim]preset: 0"),
+    ] = None,
+    kem: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SUITE",
+            rich_help_panel=PROTECTION,
+            help="Key exchange: x25519 or x25519-mlkem768, the hybrid. [dim]preset: the hybrid",
+        ),
+    ] = None,
+    privacy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ODDS",
+            rich_help_panel=PROTECTION,
+            help="Of deniable claims: 15/16, 7/8, 3/4, none, union, or p1,p2,p3,p4. [dim]preset: 7/8",
+        ),
+    ] = None,
+    assign: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", rich_help_panel=PROTECTION, help="Any other setting; repeatable."),
+    ] = None,
+    json: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", rich_help_panel=OUTPUT, help="Everything as JSON; - for standard output."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", rich_help_panel=OUTPUT, help="A page with plots, HTML in one file."),
+    ] = None,
+) -> None:
+    """Run a few rounds on this machine: what they cost, what the model learned, and what stayed hidden.
+
+    Every client and the server really run the protocol, and every secure sum is compared with the clear one.
+
+    [dim]Examples[/]
+
+    [bold]securefl demo[/]
+
+    [bold]securefl demo --clients 40 --rounds 3 --dropout 0.2 --report demo.html[/]
+
+    [bold]securefl demo --data clicks.csv --privacy 3/4 --json -[/]
+
+    [bold]securefl demo --set privacy.honest_claimants=3 --set training.learning_rate=0.5[/]
+    """
+    from securefl.cli.settings import configuration
+    from securefl.config import validate
+
+    options = {
+        "data.path": data and str(data),
+        "cohort.clients": clients,
+        "cohort.rounds": rounds,
+        "cohort.dropout": dropout,
+        "cohort.seed": seed,
+        "secagg.kem": kem,
+        "privacy.response": privacy,
+    }
+    settings = configuration(preset, config, options, assign or [])
+    validate(settings)
+    _check_outputs(json, report)
+    summary = _run(settings)
+    _deliver(summary, json, report)
+    _judge(summary)
+
+
+def _check_outputs(json: str | None, report: Path | None) -> None:
+    """Before the long work: a page can be drawn, and both files can be written."""
+    from securefl.report import check_writable, require_plots
+
+    if report is not None and str(report) in ("-", json):
+        raise ConfigurationError("--report: the page needs a file of its own; name one")
+    if report is not None:
+        require_plots("--report")
+        check_writable(report, "--report")
+    if json is not None and json != "-":
+        check_writable(Path(json), "--json")
+
+
+def _run(config: Config) -> RunSummary:
+    from securefl.cli.console import TerminalProgress, stderr
+    from securefl.config import warnings
+    from securefl.engine import local
+
+    console = stderr()
+    for warning in warnings(config):
+        console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+    log = _click_log(config, console)
+    with TerminalProgress(console) as progress:
+        return local.run(config, log, progress)
+
+
+def _click_log(config: Config, console: Console) -> Any:
+    from securefl import datasets
+
+    with console.status("reading the click log"):
+        if config.data.path is not None:
+            return datasets.load(config.data.path)
+        return datasets.synthetic.generate(config.data.generator, config.cohort.seed)
+
+
+def _deliver(summary: RunSummary, json: str | None, report: Path | None) -> None:
+    """The table (on standard error when standard output is for JSON), then the files."""
+    from securefl.cli.console import stderr, stdout
+    from securefl.report import render_page, summary_table, to_json, write_text
+
+    (stderr() if json == "-" else stdout()).print(summary_table(summary))
+    if json == "-":
+        typer.echo(to_json(summary), nl=False)
+    elif json is not None:
+        write_text(Path(json), to_json(summary), "--json")
+    if report is not None:
+        write_text(report, render_page(summary), "--report")
+
+
+def _judge(summary: RunSummary) -> None:
+    """Raise ProtocolError if a round did not finish, or a secure sum is not the clear one."""
+    if not summary.exact:
+        raise ProtocolError("a secure sum differs from the clear one: this is a defect, please report it")
+    if summary.rounds_completed < summary.rounds:
+        missing = summary.rounds - summary.rounds_completed
+        reason = next((record.abort for record in summary.per_round if record.abort), "too few clients were left")
+        raise ProtocolError(f"{missing} of {summary.rounds} rounds could not finish: {reason}")

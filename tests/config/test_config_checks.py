@@ -1,0 +1,201 @@
+"""Every relation between settings: what passes, what is refused, and that following the advice helps."""
+
+from __future__ import annotations
+
+import re
+from math import comb
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from securefl.config import (
+    Config,
+    abort_probability,
+    check_population,
+    load_preset,
+    override,
+    preset_names,
+    uploaded_share,
+    validate,
+    warnings,
+)
+from securefl.errors import ConfigurationError
+
+
+def configured(**settings: object) -> Config:
+    return override(Config(), {name.replace("__", "."): value for name, value in settings.items()})
+
+
+def refusal(config: Config) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        validate(config)
+    return str(caught.value)
+
+
+def advised(config: Config, sentence: str) -> list[Config]:
+    """The configurations a refusal recommends: every section.key=number of its text."""
+    return [override(config, {name: int(value)}) for name, value in re.findall(r"(\w+\.\w+)=(\d+)", sentence)]
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_shipped_preset_is_valid(name: str) -> None:
+    validate(load_preset(name))
+
+
+def test_the_default_preset_warns_of_nothing() -> None:
+    assert warnings(load_preset("small")) == []
+
+
+@pytest.mark.parametrize(("n", "t", "c", "floor"), [(5, 3, 0, 5), (20, 13, 1, 6), (100, 67, 5, 10), (128, 85, 6, 11)])
+def test_defaults_follow_the_cohort(n: int, t: int, c: int, floor: int) -> None:
+    config = configured(cohort__clients=n)
+    assert (config.threshold, config.colluders, config.row_floor) == (t, c, floor)
+    assert config.min_survivors == t + 1
+    assert config.degree == n - 1
+    validate(config)
+
+
+@pytest.mark.parametrize(
+    ("n", "t", "c", "dropout", "valid"),
+    [
+        (100, 6, 5, 0.1, True),
+        (100, 5, 5, 0.1, False),
+        (100, 98, 5, 0.1, True),
+        (100, 99, 5, 0.1, False),
+        (100, 99, 5, 0.0, True),
+        (3, 1, 0, 0.1, True),
+        (3, 2, 0, 0.1, False),
+        (3, 2, 0, 0.0, True),
+        (100, 100, 5, 0.0, False),
+    ],
+)
+def test_threshold_is_above_the_colluders_and_leaves_a_client_to_lose(
+    n: int, t: int, c: int, dropout: float, valid: bool
+) -> None:
+    config = configured(
+        cohort__clients=n,
+        cohort__dropout=dropout,
+        secagg__threshold=t,
+        secagg__colluders=c,
+        privacy__honest_claimants=1,
+    )
+    if valid:
+        validate(config)
+    else:
+        assert refusal(config).startswith("secagg.threshold: ")
+
+
+def test_threshold_refusal_names_a_cohort_that_works() -> None:
+    config = configured(cohort__clients=4, privacy__honest_claimants=1)
+    (larger,) = advised(config, refusal(config))
+    assert larger.cohort.clients == 5
+    validate(larger)
+
+
+def test_too_many_colluders_are_refused_with_a_cohort_that_works() -> None:
+    config = configured(cohort__clients=20, secagg__colluders=18, privacy__honest_claimants=1)
+    sentence = refusal(config)
+    assert sentence.startswith("secagg.colluders: ")
+    assert "use at most 17," in sentence
+    assert advised(config, sentence)[0].cohort.clients == 21
+
+
+@pytest.mark.parametrize(("n", "valid"), [(128, True), (129, False), (5000, False)])
+def test_one_complete_graph_carries_128_clients(n: int, valid: bool) -> None:
+    config = configured(cohort__clients=n)
+    if valid:
+        validate(config)
+    else:
+        assert refusal(config).startswith("cohort.clients: ")
+
+
+def test_a_sparse_graph_is_refused() -> None:
+    assert refusal(configured(secagg__degree=30)).startswith("secagg.degree: ")
+    validate(configured(secagg__degree=99))
+
+
+@given(n=st.integers(5, 128), weight=st.integers(1, 2**20), q=st.integers(2, 32), bits=st.integers(8, 64))
+def test_ring_refusal_is_exact_and_each_remedy_is_the_nearest_that_works(
+    n: int, weight: int, q: int, bits: int
+) -> None:
+    config = configured(
+        cohort__clients=n, training__weight_max=weight, training__quantization_bits=q, secagg__ring_bits=bits
+    )
+    if 2**bits >= n * weight * (2**q - 1) + 1:
+        validate(config)
+        return
+    sentence = refusal(config)
+    assert sentence.startswith("secagg.ring_bits: ")
+    for name, value in re.findall(r"(\w+\.\w+)=(\d+)", sentence):
+        validate(override(config, {name: int(value)}))
+        beyond = int(value) + (-1 if name == "secagg.ring_bits" else 1)
+        refusal(override(config, {name: beyond}))
+
+
+@pytest.mark.parametrize(("q", "n"), [(16, 128), (15, 100)])
+def test_the_default_weight_fills_32_bits(q: int, n: int) -> None:
+    """128 clients with 512 samples each and 16 bits: 2**16 (2**16 - 1) + 1 <= 2**32."""
+    validate(configured(cohort__clients=n, training__quantization_bits=q))
+    refusal(
+        configured(cohort__clients=128, training__quantization_bits=q, training__weight_max=512 * 2 ** (16 - q) + 1)
+    )
+
+
+@pytest.mark.parametrize("text", ["9/10", "1,2", "1.5,0,1,0", "", "nan,0,1,0", "1/0,0,1,0", "x" * 10_000])
+def test_no_response_is_refused(text: str) -> None:
+    assert refusal(configured(privacy__response=text)).startswith("privacy.response: ")
+
+
+def test_a_row_floor_above_the_cohort_is_refused_for_every_response() -> None:
+    for response in ("7/8", "none", "union"):
+        sentence = refusal(configured(privacy__response=response, privacy__honest_claimants=96))
+        assert "row floor of 101" in sentence
+        assert "use at most 95" in sentence
+
+
+@pytest.mark.parametrize("response", ["7/8", "15/16", "3/4", "0.9,0.2,0.8,0.1"])
+def test_a_row_floor_that_nothing_reaches_is_refused_and_the_advice_is_the_highest_that_works(response: str) -> None:
+    config = configured(privacy__response=response, privacy__honest_claimants=90)
+    sentence = refusal(config)
+    assert sentence.startswith("privacy.honest_claimants: ")
+    highest = int(re.findall(r"use at most (\d+)", sentence)[0])
+    validate(override(config, {"privacy.honest_claimants": highest}))
+    refusal(override(config, {"privacy.honest_claimants": highest + 1}))
+
+
+def test_truthful_claims_are_warned_of_and_not_refused() -> None:
+    config = configured(privacy__response="none")
+    validate(config)
+    assert any("tell the truth" in warning for warning in warnings(config))
+
+
+def test_other_warnings() -> None:
+    assert any("fails with probability 0.94" in w for w in warnings(configured(cohort__dropout=0.4)))
+    assert any("row floor of 1" in w for w in warnings(configured(privacy__honest_claimants=1, secagg__colluders=0)))
+    assert any("probability 0.0018" in w for w in warnings(configured(cohort__clients=5)))
+
+
+@pytest.mark.parametrize(
+    ("rate", "threshold", "probability"), [(0.2, 66, 7.3688e-4), (0.3, 66, 0.22074), (0.0, 67, 0.0)]
+)
+def test_abort_probability_known_answers(rate: float, threshold: int, probability: float) -> None:
+    """P[fewer than 67 of 100 stay]; t = 66 because t + 1 must stay."""
+    config = configured(cohort__dropout=rate, secagg__threshold=threshold)
+    assert abort_probability(config) == pytest.approx(probability, rel=1e-4)
+
+
+@given(n=st.integers(3, 40), m=st.integers(1, 40), response=st.sampled_from(["7/8", "15/16", "3/4", "union", "none"]))
+def test_uploaded_share_is_the_tail_of_a_sum_of_claims(n: int, m: int, response: str) -> None:
+    config = configured(cohort__clients=n, privacy__honest_claimants=m, privacy__response=response)
+    q1, q0 = float(config.response.q1), float(config.response.q0)
+    others = [comb(n - 1, k) * q0**k * (1 - q0) ** (n - 1 - k) for k in range(n)]
+    claimants = [(q1 * others[k - 1] if k else 0.0) + ((1 - q1) * others[k] if k < n else 0.0) for k in range(n + 1)]
+    assert sum(claimants) == pytest.approx(1)
+    assert uploaded_share(config) == pytest.approx(sum(claimants[config.row_floor :]), abs=1e-12)
+
+
+def test_a_cohort_needs_that_many_users() -> None:
+    check_population(Config(), 100)
+    with pytest.raises(ConfigurationError, match=r"^cohort\.clients: .* only 99 users; use at most 99$"):
+        check_population(Config(), 99)
