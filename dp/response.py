@@ -92,7 +92,8 @@ class TwoStage:
     def loss_rounds(self, rounds: int) -> Loss:
         """Exact loss of `rounds` memoised claims of one index, 1 <= rounds <= MAX_ROUNDS.
 
-        The likelihood ratio is monotone in the number of claims, whatever p1..p4: its extremes are all and none.
+        The likelihood ratio is monotone in the number of claims, whatever p1..p4: its extremes are all and none. It
+        may exceed `rounds` times the loss of one claim: claims that share a permanent answer are not independent.
         """
         _check_rounds(rounds)
         missed3, missed4 = 1 - self.p3, 1 - self.p4

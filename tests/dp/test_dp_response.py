@@ -120,6 +120,12 @@ def test_memoised_loss_grows_with_the_rounds_up_to_its_limit(response, rounds):
     assert next_round <= response.epsilon_ever() * (1 + 1e-12) + 1e-15
 
 
+def test_memoised_claims_can_lose_more_than_basic_composition_says():
+    response = TwoStage.parse("1,1/2,2/3,0")
+    assert response.epsilon_round() == pytest.approx(log(2))
+    assert response.epsilon_rounds(2) == pytest.approx(log(5))
+
+
 @pytest.mark.parametrize("text", ["15/16", "7/8", RAPPOR, UNEVEN])
 def test_many_rounds_reach_the_limit(text):
     response = TwoStage.parse(text)
