@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 from numpy.typing import NDArray
 
 _Out: TypeAlias = NDArray[Any]
-_In: TypeAlias = NDArray[Any] | bytes
+_In: TypeAlias = NDArray[Any] | bytes | memoryview
 
 def mask_backends() -> list[str]: ...
 def add_stream(backend: str, out: _Out, key: _In, subtract: bool, /) -> None: ...

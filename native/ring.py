@@ -75,7 +75,7 @@ def add_row_streams(
     if np.may_share_memory(out, digests):
         raise RingError("digests overlap out; give a copy of them")
     if index is not None:
-        index = _checked(index, "index", np.int64, (len(index),))
+        index = _checked(index, "index", np.int64, (index.size,))
         _check_rows(index, rows)
     name = _choose(backend)
     if name == LIBRARY:
@@ -96,7 +96,7 @@ def pack(values: Words, bits: int) -> bytes:
     return _native.pack(np.ascontiguousarray(values), bits)
 
 
-def unpack(data: bytes, bits: int, count: int) -> Words:
+def unpack(data: bytes | memoryview, bits: int, count: int) -> Words:
     """Read back ``count`` values of ``bits`` bits each: uint32 when bits <= 32, else uint64.
 
     Exactly what :func:`pack` can have written is accepted: a wrong length or a non-zero padding bit is a RingError.

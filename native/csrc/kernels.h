@@ -100,7 +100,7 @@ sfl_mod_fn sfl_mod_add, sfl_mod_sub, sfl_mod_mul;
 void sfl_mod_power(uint64_t *out, const uint64_t *a, size_t count, uint64_t exponent, uint64_t m);
 uint64_t sfl_mod_dot(const uint64_t *a, const uint64_t *b, size_t count, uint64_t m);
 
-/* Returns 1, or 0 (and zeros in out) when some a[i] has no inverse. Not in place. */
+/* Returns 1, or 0 when some a[i] has no inverse, and out means nothing. Not in place. */
 int sfl_mod_inverse(uint64_t *out, const uint64_t *a, size_t count, uint64_t m);
 
 /* ---- MurmurHash3 x64 128 of 8-byte little-endian keys (murmur3.c): out[i] = the two halves -------------------- */

@@ -125,6 +125,7 @@ INLINE void mask_run(uint8_t *out, size_t bytes, __m128i first, const key_schedu
     run_pads(last, first, s);
     for (; bytes >= 16; bytes -= 16, out += 16) mask_block(out, *pad++, op);
     mask_part(out, bytes, *pad, op);
+    sfl_wipe(last, sizeof last);
 }
 
 /* ---- Lanes across rows: block i of eight rows at once, so that short rows fill the pipeline too ---- */

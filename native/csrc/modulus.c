@@ -117,7 +117,7 @@ int sfl_mod_inverse(uint64_t *out, const uint64_t *a, size_t count, uint64_t m)
     }
     for (size_t c = 0; c < chains; c++) coprime &= invert(&rest[c], product[c], m);
     for (size_t i = count; i-- > 0;) {
-        out[i] = montgomery(rest[i % CHAINS], out[i], &p) * coprime;
+        out[i] = montgomery(rest[i % CHAINS], out[i], &p);
         rest[i % CHAINS] = montgomery(rest[i % CHAINS], a[i], &p);
     }
     return (int)coprime;

@@ -10,11 +10,10 @@ static inline uint64_t canonical(uint64_t x)
     return y + (P & (0 - (y >> 63)));
 }
 
-/* Any x: 2^61 = 1, so its pieces of 61, 61 and 6 bits are added. */
+/* x <= (P - 1)^2: since 2^61 = 1, its two pieces of 61 bits are added, and the upper one is below P. */
 static inline uint64_t reduce(sfl_u128 x)
 {
-    const uint64_t sum = ((uint64_t)x & P) + ((uint64_t)(x >> 61) & P) + (uint64_t)(x >> 122);
-    return canonical((sum & P) + (sum >> 61));
+    return canonical(((uint64_t)x & P) + (uint64_t)(x >> 61));
 }
 
 static inline uint64_t multiply(uint64_t a, uint64_t b)

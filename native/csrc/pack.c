@@ -53,7 +53,7 @@ WHOLE(16)
 WHOLE(32)
 WHOLE(64)
 
-/* ---- Any width ---- */
+/* ---- Any other width, below 64 ---- */
 
 INLINE void pack_bits(uint8_t *out, const void *values, size_t word, size_t count, unsigned bits)
 {
@@ -67,7 +67,7 @@ INLINE void pack_bits(uint8_t *out, const void *values, size_t word, size_t coun
         narrow64(out, &pending, 8, 1);
         out += 8;
         filled -= 64;
-        pending = filled ? value >> (bits - filled) : 0;
+        pending = value >> (bits - filled);
     }
     for (unsigned done = 0; done < filled; done += 8) *out++ = (uint8_t)(pending >> done);
 }

@@ -213,6 +213,7 @@ def shared_with_digests() -> dict[str, object]:
         ({"index": np.array([2, 0, 2])}, "twice"),
         ({"index": np.array([0, 1], np.int32)}, "index must be int64"),
         ({"index": np.array([[0, 1]])}, "index must be int64"),
+        ({"index": np.array(1)}, "index must be int64"),
         (shared_with_digests(), "overlap"),
     ],
 )

@@ -19,7 +19,7 @@ widths = st.integers(1, 64)
 def test_pack_64_is_the_reference_and_unpack_its_inverse(bits: int, values: list[int]) -> None:
     packed = ring.pack(np.array(values, np.uint64), bits)
     assert packed == reference.pack(values, bits)
-    assert ring.unpack(packed, bits, len(values)).tolist() == [value % 2**bits for value in values]
+    assert ring.unpack(memoryview(packed), bits, len(values)).tolist() == [value % 2**bits for value in values]
 
 
 @given(bits=widths, values=st.lists(st.integers(0, 2**32 - 1), max_size=150))
