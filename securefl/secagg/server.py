@@ -11,10 +11,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from securefl.crypto import CryptoError, Private, suite
+from securefl.crypto import Private, suite
 from securefl.errors import (
     FaultyClientError,
     LocalProtocolError,
+    RemoteProtocolError,
     SecureFLError,
     TooFewSurvivorsError,
     UnexpectedMessageError,
@@ -143,7 +144,7 @@ class Server:
             return {}  # late, repeated or uninvited: the step it belongs to is closed for this sender
         try:
             self._check(sender, message)
-        except (FaultyClientError, CryptoError, UnexpectedMessageError) as error:
+        except RemoteProtocolError as error:
             self.faults[sender] = str(error)
             return self.drop(sender)
         self._heard[sender] = message
