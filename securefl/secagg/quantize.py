@@ -33,7 +33,11 @@ class Quantization(Message, frozen=True):
 
     def check(self, ring_bits: int, clients: int) -> None:
         """Raise `ConfigurationError` if a sum over `clients` could wrap."""
-        if not np.isfinite(self.clip):
+        if not (2 <= self.bits <= 32 and 1 <= self.weight_max <= 1 << 24):
+            raise ConfigurationError(
+                f"quantization: {self.bits} bits and weights up to {self.weight_max}; use 2 to 32 bits and 1 to 2^24"
+            )
+        if not 0 < self.clip < np.inf:
             raise ConfigurationError("clip: must be a finite number above 0")
         if self.largest_cohort(ring_bits) < clients:
             needed = (clients * self.weight_max * ((1 << self.bits) - 1)).bit_length()
@@ -48,20 +52,23 @@ def quantize(
 ) -> NDArray[np.int64]:
     """Weighted integers with the weight as one more column.
 
-    `values` (R, d), finite; `weights` (R,), at least 0. Returns int64 (R, d + 1): w * round(v), w. Rounding is unbiased:
-    up with probability equal to the fraction, to 2^-32.
+    `values` (R, d), finite; `weights` (R,), integers, at least 0. Returns int64 (R, d + 1): w * round(v), w. Rounding is
+    unbiased: up with probability equal to the fraction, to 2^-32.
     """
-    if values.ndim != 2 or weights.shape != values.shape[:1]:
-        raise LocalProtocolError(f"values of shape {values.shape} with weights of shape {weights.shape}")
+    if values.ndim != 2 or weights.shape != values.shape[:1] or weights.dtype.kind not in "iu":
+        raise LocalProtocolError(
+            f"values of shape {values.shape} with weights of shape {weights.shape} and dtype {weights.dtype}"
+        )
     if not np.isfinite(values).all():
         raise LocalProtocolError("an update holds NaN or infinity; it is not sent")
     if weights.size and weights.min() < 0:
         raise LocalProtocolError("a weight is negative")
-    scaled = np.clip(values.astype(np.float64), -how.clip, how.clip) * (how.levels / how.clip)
+    # Divided first: clip / clip is exactly 1, so that nothing rounds to more than `levels`.
+    scaled = np.clip(values.astype(np.float64), -how.clip, how.clip) / how.clip * how.levels
     down = np.floor(scaled)
     draws = np.frombuffer(rng(4 * scaled.size), "<u4").reshape(scaled.shape)
     rounded = (down + (draws < (scaled - down) * 2.0**32)).astype(np.int64)
-    cut = np.minimum(weights.astype(np.int64), how.weight_max)
+    cut = np.minimum(weights.astype(np.uint64), np.uint64(how.weight_max)).astype(np.int64)
     return np.column_stack([rounded * cut[:, None], cut])
 
 
