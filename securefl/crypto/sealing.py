@@ -114,5 +114,5 @@ SUITES: Mapping[str, Suite] = MappingProxyType({s.name: s for s in (X25519Suite(
 def suite(name: str) -> Suite:
     """The suite called `name`; `ConfigurationError` names the choices."""
     if name not in SUITES:
-        raise ConfigurationError(f"kem: {name!r} is unknown; use one of {', '.join(SUITES)}")
+        raise ConfigurationError(f"kem: unknown; use one of {', '.join(SUITES)}")
     return SUITES[name]

@@ -84,8 +84,8 @@ class Participant(ABC):
 
     def _step(self, message: Any) -> list[Any]:
         match self._state, message:
-            case _, Abort(reason):
-                self.abort(f"the server ended the session: {reason}")
+            case _, Abort():
+                self.abort("the server ended the session")  # its reason stands in the message; errors quote no peer
                 return []
             case Invited(), Invitation(session, params):
                 self._admit(params)
@@ -161,6 +161,8 @@ class Client(Participant):
         match self._state, message:
             case Ready() | InputMasked(), OpenSum(name, live):
                 ready = self._state.ready if isinstance(self._state, InputMasked) else self._state
+                if name not in {s.name for s in ready.keys.setup.params.sums}:
+                    raise UnexpectedMessageError("a sum that the session does not have")
                 return self._mask(ready, name, tuple(live))
         return super()._on_other(message)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from securefl.crypto import ChannelKey, CryptoError, Identity, Private, suite, verify
-from securefl.errors import FaultyServerError
+from securefl.errors import FaultyServerError, LocalProtocolError
 from securefl.secagg.messages import AdvertiseKeys
 from securefl.secagg.params import Params
 from securefl.transcript import Label, Part, digest, transcript_hash
@@ -60,6 +60,8 @@ def advertise_keys(
     """Draw the keys of a session and sign what is public of them."""
     channel = suite(params.kem).generate()
     secrets = {name: rng(32) for name in secret_names(params)}
+    if len(set(secrets.values())) < len(secrets) or any(len(secret) != 32 for secret in secrets.values()):
+        raise LocalProtocolError("rng repeats itself or gives too few bytes; use one that works, such as os.urandom")
     commitments = b"".join(commitment(session, identity.public, name, s) for name, s in secrets.items())
     signature = identity.sign(Label.ADVERT, *_signed(session, params, identity.public, channel.public, commitments))
     advert = AdvertiseKeys(identity.public, channel.public, commitments, signature)

@@ -13,6 +13,8 @@ from securefl.transcript import Label, transcript_hash
 from securefl.wire import Message, Name
 
 MAX_CLIENTS = 1 << 20
+MAX_ROW_BYTES = 16 << 16
+"""A row's blocks are numbered in 16 bits (protocol section 2)."""
 COMPLETE_GRAPH_CLIENTS = 128
 """Default limit of the complete graph; larger cohorts are shards or, for dense sums, sparse."""
 
@@ -66,25 +68,33 @@ class Params(Message, frozen=True):
             raise ConfigurationError(
                 f"threshold: {self.threshold} of {neighbours} neighbours can never answer; use at most {neighbours}"
             )
-        if self.threshold <= self.colluders:
+        if self.threshold < max(2, self.colluders + 1):
             raise ConfigurationError(
-                f"threshold: {self.threshold} lets {self.colluders} colluders open every mask; "
-                f"use at least {self.colluders + 1}"
+                f"threshold: {self.threshold} lets {max(1, self.colluders)} colluders open every mask; "
+                f"use at least {max(2, self.colluders + 1)}"
             )
+        self._check_sums()
+        return self
+
+    def _check_sums(self) -> None:
         names = [s.name for s in self.sums]
         if len(set(names)) != len(names):
             raise ConfigurationError("sums: two sums share a name; names keep their masks apart")
-        for one in self.sums:
-            if len({g.name for g in one.segments}) != len(one.segments):
+        if any(len({g.name for g in one.segments}) != len(one.segments) for one in self.sums):
+            raise ConfigurationError("sums: two segments of one sum share a name; names keep their masks apart")
+        for segment in (g for one in self.sums for g in one.segments):
+            if not (2 <= segment.bits <= 64 and segment.words >= 1):
                 raise ConfigurationError(
-                    f"sums: two segments of {one.name!r} share a name; names keep their masks apart"
+                    f"bits: a segment of {segment.words} words of {segment.bits} bits; use 2 to 64 bits, 1 word or more"
                 )
-        if self.degree is not None and any(g.by_rows for one in self.sums for g in one.segments):
-            raise ConfigurationError(
-                "degree: segments by rows need the complete graph (on a sparse one a claimant could be cut off); "
-                "leave it out"
-            )
-        return self
+            longest = MAX_ROW_BYTES // (4 if segment.bits <= 32 else 8)
+            if segment.by_rows and segment.words > longest:
+                raise ConfigurationError(f"words: a row of {segment.words} words is too long; use at most {longest}")
+            if segment.by_rows and self.degree is not None:
+                raise ConfigurationError(
+                    "degree: segments by rows need the complete graph (on a sparse one a claimant could be cut off); "
+                    "leave it out"
+                )
 
     @property
     def neighbours(self) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from native import ring
 from securefl.crypto import CryptoError, Private
-from securefl.errors import FaultyServerError, TooFewSurvivorsError, UnexpectedMessageError
+from securefl.errors import FaultyServerError, LocalProtocolError, TooFewSurvivorsError, UnexpectedMessageError
 from securefl.secagg.dealing import HALF, Dealt, KeysShared, open_bundle
 from securefl.secagg.masking import Masks, Opening, residues
 from securefl.secagg.messages import Delivery, MaskedInput, Survivors, Unmasking
@@ -74,6 +74,8 @@ def mask_input(
     """
     keys, name = ready.keys, opening.sum.name
     live = _check_live(ready, opening)
+    if len(values) != len(opening.sum.segments):
+        raise LocalProtocolError(f"{len(opening.sum.segments)} segments take as many inputs, not {len(values)}")
     masks = Masks(keys.setup, opening)
     totals = [
         residues(segment, value, len(opening.rows_of(segment).of(keys.id)) if segment.by_rows else None)
