@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 import dp
 import psu
 from securefl.crypto import Identity, Private
-from securefl.errors import ConfigurationError, FaultyServerError, LocalProtocolError, MessageError
+from securefl.errors import (
+    ConfigurationError,
+    FaultyServerError,
+    LocalProtocolError,
+    MessageError,
+    SecureFLError,
+    UnexpectedMessageError,
+)
 from securefl.secagg import Limits, Opening, Params, Participant, messages
 from securefl.secagg.keys import Rng
 from securefl.secagg.uploading import InputMasked, Ready
@@ -87,7 +94,8 @@ class SubmodelClient(Participant):
         key_rng: Rng = os.urandom,
     ) -> None:
         super().__init__(identity, registry, limits=limits, rng=key_rng)
-        self._index_set, self._memo, self._maps, self._claim_rng = index_set, memo, dict(maps or {}), rng
+        self._index_set = dp.check_indices(index_set, "index_set", error=ConfigurationError)
+        self._memo, self._maps, self._claim_rng = memo, dict(maps or {}), rng
         self._submodel_limits = submodel_limits or SubmodelLimits()
         self._plan: SubmodelPlan | None = None
 
@@ -101,12 +109,13 @@ class SubmodelClient(Participant):
     def upload(self, update: QuantizedUpdate) -> list[Any]:
         """Mask and send an update: zeros where a claimed row has none, nothing of rows below the floor."""
         state = self.download
-        values = [update.dense]
-        for segment in state.opening.sum.segments[1:]:
-            table = state.tables[segment.name]
-            values.append(self._padded(table, *update.tables[segment.name], segment.words))
-        self._state = state.ready
-        return self._enter(state.opening, values)
+        try:
+            values = self._values(state, update)
+            self._state = state.ready
+            return self._enter(state.opening, values)
+        except SecureFLError as error:
+            self.abort(str(error))
+            raise
 
     def _step(self, message: Any) -> list[Any]:
         if isinstance(message, RoundInvitation):
@@ -116,17 +125,23 @@ class SubmodelClient(Participant):
 
     def _accept_plan(self, params: Params, plan: SubmodelPlan) -> None:
         own = self._submodel_limits
+        n, t, c, kem = params.clients, params.threshold, params.colluders, params.kem
         try:
-            plan.check()
+            agreed = plan.check().params(clients=n, threshold=t, colluders=c, kem=kem)
         except ConfigurationError as error:
             raise FaultyServerError(f"the plan cannot be kept: {error}") from None
-        if plan.hash != params.plan or plan.sums != params.sums:
+        if agreed != params:
             raise FaultyServerError("the plan is not the one whose hash the parameters carry")
         if plan.row_floor < own.min_row_floor or plan.union_plan.cells > own.max_cells:
             raise FaultyServerError(
                 f"the plan is refused: row floor at least {own.min_row_floor}, at most {own.max_cells} cells"
             )
-        check_maps(plan, self._maps)
+        try:
+            check_maps(plan, self._maps)
+        except ConfigurationError:
+            raise FaultyServerError("the plan names a public map that this client does not have") from None
+        if self._index_set.size and self._index_set[-1] >= plan.tables[0].rows:
+            raise LocalProtocolError(f"index_set: indices must be below the first table's {plan.tables[0].rows} rows")
         self._plan = plan
 
     def _on_ready(self, ready: Ready) -> list[Any]:
@@ -139,6 +154,8 @@ class SubmodelClient(Participant):
         match self._state, message:
             case Ready() | InputMasked(), UnionAnnounced(union):
                 ready = self._state.ready if isinstance(self._state, InputMasked) else self._state
+                if UPDATE in ready.closed:
+                    raise UnexpectedMessageError("a second union: this client has sent its update")
                 return self._claim(replace(ready, closed=ready.closed | {UNION}), union)
             case Claimed() as state, Submodel():
                 self._state = self._downloaded(state, message)
@@ -152,7 +169,10 @@ class SubmodelClient(Participant):
             raise FaultyServerError(
                 f"a union of {union.size} indices is refused; at most {self._submodel_limits.max_union}"
             )
-        claims = dp.privatize(plan.two_stage, union, self._index_set, self._memo, self._claim_rng)
+        try:
+            claims = dp.privatize(plan.two_stage, union, self._index_set, self._memo, self._claim_rng)
+        except dp.PrivacyError as error:
+            raise LocalProtocolError(f"no claim can be made: {error}") from error
         positions = np.flatnonzero(claims).astype(np.int64)
         self._state = Claimed(ready, encoded, union[positions])
         return [Claim(indexset.encode(positions, union.size))]
@@ -176,8 +196,18 @@ class SubmodelClient(Participant):
         dense = np.frombuffer(message.dense, HALF_FLOAT).astype(np.float32)
         return Downloaded(state.ready, opening, dense, tables)
 
+    def _values(self, state: Downloaded, update: QuantizedUpdate) -> list[NDArray[np.int64]]:
+        """An update as one array for each segment of the sum."""
+        if update.tables.keys() != state.tables.keys():
+            raise LocalProtocolError("an update names exactly the tables of the plan")
+        widths = {segment.name: segment.words for segment in state.opening.sum.segments}
+        rows = [self._padded(table, *update.tables[name], widths[name]) for name, table in state.tables.items()]
+        return [update.dense, *rows]
+
     def _padded(self, table: ClaimedRows, indices: Indices, values: NDArray[np.int64], words: int) -> NDArray[np.int64]:
         """The update's rows in the place of the claimed ones that go up; zeros elsewhere."""
+        if values.shape != (indices.size, words) or values.dtype.kind not in "iu":
+            raise LocalProtocolError(f"rows take integers of shape {(indices.size, words)}, not {values.shape}")
         places = np.searchsorted(table.indices, indices)
         if indices.size and (
             places.max() >= table.indices.size

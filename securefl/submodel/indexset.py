@@ -29,7 +29,10 @@ def decode(data: bytes, size: int) -> Indices:
     if not 1 <= len(data) <= 1 + -(-size // 8) or data[0] not in (BITMAP, GAPS):
         raise MessageError("not an index set of this universe")
     body = np.frombuffer(data, np.uint8, offset=1)
-    return _decode_bitmap(body, size) if data[0] == BITMAP else _decode_gaps(body, size)
+    indices = _decode_bitmap(body, size) if data[0] == BITMAP else _decode_gaps(body, size)
+    if encode(indices, size) != data:
+        raise MessageError("an index set that is not in canonical form")
+    return indices
 
 
 def _decode_bitmap(body: NDArray[np.uint8], size: int) -> Indices:
@@ -58,9 +61,8 @@ def _decode_gaps(body: NDArray[np.uint8], size: int) -> Indices:
     last = body < 128
     starts = np.flatnonzero(np.concatenate(([True], last[:-1])))
     lengths = np.diff(np.append(starts, body.size))
-    # More than 6 bytes, an unfinished number, or a padded one (a last byte of zero) is never written.
-    if not last[-1] or lengths.max() > 6 or ((body[last] == 0) & (lengths > 1)).any():
-        raise MessageError("gaps that are not in canonical form")
+    if not last[-1] or lengths.max() > 6:
+        raise MessageError("gaps with an unfinished number, or one above 2^42")
     places = np.arange(body.size) - np.repeat(starts, lengths)
     gaps = np.add.reduceat((body & 127).astype(np.int64) << (7 * places), starts)
     if int(gaps.astype(np.float64).sum()) + gaps.size > size:
