@@ -32,7 +32,7 @@ class TerminalProgress:
     """A ``securefl.federation.progress.Progress`` on a rich console."""
 
     def __init__(self, console: Console) -> None:
-        self._console, self._rounds = console, 0
+        self._console, self._number, self._rounds = console, 1, 0
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -40,35 +40,34 @@ class TerminalProgress:
             TimeElapsedColumn(),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
         )
         self._whole = self._bars.add_task("rounds", total=None)
-        self._phase = self._bars.add_task("keys", total=None)
+        self._phase = self._bars.add_task("setting up", total=None)
 
     def __enter__(self) -> TerminalProgress:
-        self._bars.start()
+        if self._console.is_terminal:
+            self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        if self._console.is_terminal:
+            self._bars.stop()
 
     def round_started(self, number: int, rounds: int) -> None:
         """Show which round it is."""
-        self._rounds = rounds
-        self._bars.update(
-            self._whole,
-            description=f"round {number} of {rounds}",
-            total=rounds * len(PHASES),
-            completed=(number - 1) * len(PHASES),
-        )
+        self._number, self._rounds = number, rounds
+        self._bars.update(self._whole, description=f"round {number} of {rounds}", total=rounds * len(PHASES))
+        self._reach(0)
 
     def phase(self, name: str, done: int, total: int) -> None:
-        """Move both bars."""
+        """Move both bars; lost clients leave a phase short of its total."""
         self._bars.update(self._phase, description=story.LABELS[name][0].lower(), completed=done, total=total)
-        if done == total:
-            self._bars.advance(self._whole)
+        self._reach(PHASES.index(name) + done / total)
+
+    def _reach(self, phases: float) -> None:
+        self._bars.update(self._whole, completed=(self._number - 1) * len(PHASES) + phases)
 
     def round_finished(self, record: RoundRecord) -> None:
         """Leave one line behind."""

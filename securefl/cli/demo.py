@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from securefl.config import Config
+    from securefl.datasets import ClickLog
     from securefl.federation.records import RunSummary
 
 __all__ = ["demo"]
@@ -20,59 +21,31 @@ __all__ = ["demo"]
 RUN, PROTECTION, OUTPUT = "What to run", "What to protect", "Where the result goes"
 
 
+def _option(panel: str, metavar: str, text: str, *names: str) -> Any:
+    return typer.Option(*names, metavar=metavar, help=text, rich_help_panel=panel, show_default=False)
+
+
 def demo(
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", rich_help_panel=RUN, help="A click log. [dim]default: a synthetic one"),
-    ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", rich_help_panel=RUN, help="small, taobao or paper. [dim]default: small"),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", rich_help_panel=RUN, help="Your own settings (TOML) instead of a preset."),
-    ] = None,
-    clients: Annotated[
-        int | None, typer.Option(metavar="N", rich_help_panel=RUN, help="Clients in a round. [dim]preset: 100")
-    ] = None,
-    rounds: Annotated[int | None, typer.Option(metavar="N", rich_help_panel=RUN, help="Rounds. [dim]preset: 5")] = None,
-    dropout: Annotated[
-        float | None,
-        typer.Option(metavar="P", rich_help_panel=RUN, help="Chance to be lost in a round. [dim]preset: 0.1"),
-    ] = None,
-    seed: Annotated[
-        str | None,
-        typer.Option(metavar="N", rich_help_panel=RUN, help="Repeat a simulation; none: do not. [dim]preset: 0"),
-    ] = None,
+    data: Annotated[Path | None, _option(RUN, "FILE", "A click log. [dim]default: a synthetic one")] = None,
+    preset: Annotated[str | None, _option(RUN, "NAME", "small, taobao or paper. [dim]default: small")] = None,
+    config: Annotated[Path | None, _option(RUN, "FILE", "Your own settings (TOML) instead of a preset.")] = None,
+    clients: Annotated[int | None, _option(RUN, "N", "Clients in a round. [dim]preset: 100")] = None,
+    rounds: Annotated[int | None, _option(RUN, "N", "Rounds. [dim]preset: 5")] = None,
+    dropout: Annotated[float | None, _option(RUN, "P", "Chance to be lost in a round. [dim]preset: 0.1")] = None,
+    seed: Annotated[str | None, _option(RUN, "N", "Repeat a simulation; none: do not. [dim]preset: 0")] = None,
     kem: Annotated[
         str | None,
-        typer.Option(
-            metavar="SUITE",
-            rich_help_panel=PROTECTION,
-            help="Key exchange: x25519 or x25519-mlkem768, the hybrid. [dim]preset: the hybrid",
-        ),
+        _option(PROTECTION, "SUITE", "Key exchange: x25519, or x25519-mlkem768, the hybrid. [dim]preset: the hybrid"),
     ] = None,
     privacy: Annotated[
         str | None,
-        typer.Option(
-            metavar="ODDS",
-            rich_help_panel=PROTECTION,
-            help="Of deniable claims: 15/16, 7/8, 3/4, none, union, or p1,p2,p3,p4. [dim]preset: 7/8",
-        ),
+        _option(PROTECTION, "ODDS", "Of claims: 15/16, 7/8, 3/4, none, union, or p1,p2,p3,p4. [dim]preset: 7/8"),
     ] = None,
     assign: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", rich_help_panel=PROTECTION, help="Any other setting; repeatable."),
+        list[str] | None, _option(PROTECTION, "KEY=VALUE", "Any other setting; repeatable.", "--set")
     ] = None,
-    json: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", rich_help_panel=OUTPUT, help="Everything as JSON; - for standard output."),
-    ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", rich_help_panel=OUTPUT, help="A page with plots, HTML in one file."),
-    ] = None,
+    json: Annotated[str | None, _option(OUTPUT, "FILE", "Everything as JSON; - for standard output.")] = None,
+    report: Annotated[Path | None, _option(OUTPUT, "FILE", "A page with plots, HTML in one file.")] = None,
 ) -> None:
     """Run a few rounds on this machine: what they cost, what the model learned, and what stayed hidden.
 
@@ -134,13 +107,15 @@ def _run(config: Config) -> RunSummary:
         return local.run(config, log, progress)
 
 
-def _click_log(config: Config, console: Console) -> Any:
-    from securefl import datasets
+def _click_log(config: Config, console: Console) -> ClickLog:
+    """The data, from the file or out of the seed; even a run with no seed has the same synthetic log each time."""
+    from securefl.datasets import load_click_log
+    from securefl.datasets.synthetic import synthetic_click_log
 
     with console.status("reading the click log"):
         if config.data.path is not None:
-            return datasets.load(config.data.path)
-        return datasets.synthetic.generate(config.data.generator, config.cohort.seed)
+            return load_click_log(config.data.path, seed=config.cohort.seed or 0)
+        return synthetic_click_log(config.data.generator, seed=config.cohort.seed or 0)
 
 
 def _deliver(summary: RunSummary, json: str | None, report: Path | None) -> None:

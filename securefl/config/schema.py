@@ -70,7 +70,7 @@ class Union(Section, frozen=True, kw_only=True):
     """Indices expected in the union of a cohort; None = estimated from the data."""
     false_positive_rate: Probability = 0.01
     """Of a Bloom filter, when the plan picks one."""
-    loss_rate: Probability = 0.03
+    loss_rate: Probability = 0.004
     """Largest accepted probability that a round misses an index of the union; it comes back the next time."""
     bits: Annotated[int, Meta(ge=2, le=32)] | None = None
     """Bits of a cell; None = the fewest that keep ``loss_rate``."""

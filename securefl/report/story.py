@@ -90,7 +90,7 @@ def phases(summary: RunSummary) -> list[Phase]:
         Phase(
             name,
             *LABELS[name],
-            seconds=summary.seconds.get(name, 0.0),
+            seconds=_mean([record.seconds.get(name, 0.0) for record in completed]),
             up=_mean([record.bytes_up.get(name, 0.0) for record in completed]),
             down=_mean([record.bytes_down.get(name, 0.0) for record in completed]),
             lost=sum(record.dropouts.get(name, 0) for record in summary.per_round),
