@@ -52,8 +52,8 @@ def quantize(
 ) -> NDArray[np.int64]:
     """Weighted integers with the weight as one more column.
 
-    `values` (R, d), finite; `weights` (R,), integers, at least 0. Returns int64 (R, d + 1): w * round(v), w. Rounding is
-    unbiased: up with probability equal to the fraction, to 2^-32.
+    `values` (R, d), finite; `weights` (R,), integers, at least 0. Returns int64 (R, d + 1): w * round(v), w. Rounding
+    is unbiased: up with probability equal to the fraction, to 2^-32.
     """
     if values.ndim != 2 or weights.shape != values.shape[:1] or weights.dtype.kind not in "iu":
         raise LocalProtocolError(
