@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import bloom
 from bloom import BloomFilter, FilterError
-from bloom.positions import cell_of
+from bloom.positions import cell_of, probes
 
 KEY = st.integers(0, 2**64 - 1)
 KEYS = st.lists(KEY, max_size=50)
@@ -30,6 +30,13 @@ def test_positions_equal_those_of_mmh3_in_big_integers(keys, cells, hashes):
     assert found.dtype == np.int64
     assert found.shape == (len(keys), hashes)
     assert found.tolist() == [oracle(key, cells, hashes) for key in keys]
+
+
+def test_probes_are_both_halves_of_the_hash_with_an_odd_step():
+    halves = [mmh3.hash64(key.to_bytes(8, "little"), 0, signed=False) for key in range(100)]
+    assert any(step % 2 == 0 for _, step in halves)  # an even step would never reach some cells
+    start, step = probes(np.arange(100))
+    assert list(zip(start.tolist(), step.tolist(), strict=True)) == [(first, second | 1) for first, second in halves]
 
 
 @pytest.mark.parametrize("cells", [1, 2, 3, 2**31, 2**32 - 1])
