@@ -66,7 +66,7 @@ def test_the_default_bitmap_has_eight_bits():
     assert (plan.cells, plan.bits, plan.hashes) == (143_534, 8, 1)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(
     universe=st.integers(1, 10**6),
     share=st.floats(0, 1),
@@ -86,7 +86,7 @@ def test_a_plan_meets_its_targets_and_moves_no_more_than_a_bitmap(universe, shar
 
 @pytest.mark.parametrize(
     ("universe", "expected", "cost", "kind"),
-    [(10**6, 1000, 2, "filter"), (10**6, 200_000, 2, "bitmap"), (1000, 900, 0, "bitmap"), (10**9, 5000, 30, "filter")],
+    [(10**6, 1000, 2, "filter"), (10**6, 200_000, 2, "bitmap"), (1000, 900, 0, "bitmap"), (10**9, 5000, 1, "filter")],
 )
 def test_the_encoding_that_moves_fewer_bytes_is_chosen(universe, expected, cost, kind):
     plans = {}
