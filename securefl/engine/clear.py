@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,44 +13,65 @@ from securefl.submodel import QuantizedUpdate, RoundSums
 
 
 @dataclass(frozen=True, slots=True)
-class UnionCheck:
-    """A decoded union beside the true one."""
+class ClearUnion:
+    """What survivors of the union put in: the sum of their `cells`, uint64 (cells,), and all that they `held`."""
 
-    exact: bool
-    """The opened cells equal the sum of the survivors' blinded cells."""
-    false: int
-    lost: int
+    cells: NDArray[np.uint64]
+    held: NDArray[np.int64]
 
-
-def check_union(
-    opened: NDArray[np.uint64],
-    union: NDArray[np.int64],
-    cells: Sequence[NDArray[np.uint32]],
-    held: Sequence[NDArray[np.int64]],
-    bits: int,
-) -> UnionCheck:
-    """`opened` (cells,) and `union` as the server has them; `cells` and `held` of every client in the sum."""
-    total = np.zeros(opened.shape, np.uint64)
-    for own in cells:
-        total += own
-    truth = np.unique(np.concatenate(held))
-    exact = bool((total & np.uint64((1 << bits) - 1) == opened).all())
-    found = np.intersect1d(union, truth, assume_unique=True).size
-    return UnionCheck(exact, union.size - found, truth.size - found)
+    def __add__(self, other: ClearUnion) -> ClearUnion:
+        return ClearUnion(self.cells + other.cells, np.union1d(self.held, other.held))
 
 
-def update_is_exact(sums: RoundSums, updates: Iterable[QuantizedUpdate]) -> bool:
-    """Whether every row sum, row count, dense sum and dense count is that of the survivors' integers."""
-    given = list(updates)
-    dense = sum((u.dense for u in given), np.zeros(sums.dense.size + 1, np.int64))
-    if not (np.append(sums.dense, sums.dense_count) == dense).all():
-        return False
-    for name, opened in sums.tables.items():
-        total = np.zeros((opened.indices.size, opened.sums.shape[1] + 1), np.int64)
-        for update in given:
-            indices, values = update.tables[name]
-            up = np.isin(indices, opened.indices)
-            total[np.searchsorted(opened.indices, indices[up])] += values[up]
-        if not (np.column_stack([opened.sums, opened.counts]) == total).all():
-            return False
-    return True
+@dataclass(frozen=True, slots=True)
+class ClearUpdate:
+    """What survivors of the update put in: `dense` int64 (D + 1,); by table int64 (rows, width + 1)."""
+
+    dense: NDArray[np.int64]
+    tables: Mapping[str, NDArray[np.int64]]
+
+    def __add__(self, other: ClearUpdate) -> ClearUpdate:
+        return ClearUpdate(self.dense + other.dense, {n: t + other.tables[n] for n, t in self.tables.items()})
+
+    def equals(self, opened: RoundSums) -> bool:
+        """Whether every row sum, row count, dense sum and dense count is the same."""
+        tables = opened.tables.items()
+        return bool((np.append(opened.dense, opened.dense_count) == self.dense).all()) and all(
+            bool((np.column_stack([t.sums, t.counts]) == self.tables[name]).all()) for name, t in tables
+        )
+
+
+def add_updates(updates: Iterable[QuantizedUpdate], shapes: RoundShapes) -> ClearUpdate:
+    """The sum of integer updates over the rows that went up."""
+    return reduce(lambda total, update: total + _spread(update, shapes), updates, shapes.zeros())
+
+
+@dataclass(frozen=True, slots=True)
+class RoundShapes:
+    """Which rows of each table went up, and the widths: what a clear sum is laid out by."""
+
+    dense: int
+    rows: Mapping[str, NDArray[np.int64]]
+    widths: Mapping[str, int]
+
+    @classmethod
+    def of(cls, opened: RoundSums) -> RoundShapes:
+        """The shapes of an opened round."""
+        return cls(
+            opened.dense.size,
+            {name: t.indices for name, t in opened.tables.items()},
+            {name: t.sums.shape[1] for name, t in opened.tables.items()},
+        )
+
+    def zeros(self) -> ClearUpdate:
+        """An empty sum."""
+        tables = {name: np.zeros((rows.size, self.widths[name] + 1), np.int64) for name, rows in self.rows.items()}
+        return ClearUpdate(np.zeros(self.dense + 1, np.int64), tables)
+
+
+def _spread(update: QuantizedUpdate, shapes: RoundShapes) -> ClearUpdate:
+    out = shapes.zeros()
+    for name, (indices, values) in update.tables.items():
+        up = np.isin(indices, shapes.rows[name])
+        out.tables[name][np.searchsorted(shapes.rows[name], indices[up])] = values[up]
+    return ClearUpdate(update.dense, out.tables)

@@ -1,4 +1,4 @@
-"""The smallest engine: carries encoded messages between one server and its clients in this process.
+"""The smallest engine: carries encoded messages between one server and its clients on this machine.
 
 It loses what it is told to lose, and it counts bytes. Every message goes through the codec both ways, so what is
 exchanged here is what a network would carry.
@@ -6,9 +6,9 @@ exchanged here is what a network would carry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from securefl.errors import ProtocolError
 from securefl.wire import Codec
@@ -34,6 +34,40 @@ class Sink(Protocol):
         """A client is gone for this step."""
 
 
+class Reply(NamedTuple):
+    """What came back from one client: frames, or the reason why it ended its part."""
+
+    name: bytes
+    frames: list[bytes]
+    refusal: str | None = None
+
+
+class Carrier(Protocol):
+    """Brings frames to clients and their answers back, in whatever order they come."""
+
+    def deliver(self, frames: Mapping[bytes, bytes]) -> Iterator[Reply]:
+        """One reply for each frame, by client."""
+
+
+@dataclass(frozen=True, slots=True)
+class InProcess:
+    """A carrier to clients that live in this process."""
+
+    nodes: Mapping[bytes, Node]
+    to_client: Codec[Any]
+    to_server: Codec[Any]
+
+    def deliver(self, frames: Mapping[bytes, bytes]) -> Iterator[Reply]:
+        """Hand over one frame after the other."""
+        for name, frame in frames.items():
+            try:
+                answers = self.nodes[name].receive(self.to_client.decode(frame))
+            except ProtocolError as error:
+                yield Reply(name, [], str(error))
+            else:
+                yield Reply(name, [self.to_server.encode(answer) for answer in answers])
+
+
 def keep_everything(_sender: bytes, _message: Any) -> bool:
     """Loss rule: nothing is lost."""
     return False
@@ -41,7 +75,7 @@ def keep_everything(_sender: bytes, _message: Any) -> bool:
 
 @dataclass
 class Exchange:
-    """One session in one process.
+    """One session.
 
     `loses(client, message)` decides whether a client's answer is lost on its way to the server; the server is told at
     once, as an engine with a deadline would. A client is then gone for the session, unless `may_return`.
@@ -49,7 +83,7 @@ class Exchange:
     """
 
     server: Sink
-    nodes: Mapping[bytes, Node]
+    clients: Mapping[bytes, Node] | Carrier
     to_client: Codec[Any]
     to_server: Codec[Any]
     loses: Callable[[bytes, Any], bool] = keep_everything
@@ -62,34 +96,42 @@ class Exchange:
 
     def run(self) -> None:
         """Until the server has nothing more to say. `TooFewSurvivorsError` when it cannot go on."""
+        carrier = self._carrier()
         outgoing = self.server.start()
         while outgoing:
             following: dict[bytes, Any] = {}
-            for name, message in outgoing.items():
-                following |= self._deliver(name, message)
+            for name in outgoing.keys() & self.gone:
+                following |= self.server.drop(name)
+            frames = {name: self._down(name, m) for name, m in outgoing.items() if name not in self.gone}
+            for reply in carrier.deliver(frames):
+                following |= self._take(reply)
             outgoing = following
 
-    def _deliver(self, name: bytes, message: Any) -> dict[bytes, Any]:
-        if name in self.gone:
-            return self.server.drop(name)
+    def _carrier(self) -> Carrier:
+        if isinstance(self.clients, Mapping):
+            return InProcess(self.clients, self.to_client, self.to_server)
+        return self.clients
+
+    def _down(self, name: bytes, message: Any) -> bytes:
         frame = self.to_client.encode(message)
         self.on_sent(name, message, len(frame), False)
-        try:
-            answers = self.nodes[name].receive(self.to_client.decode(frame))
-        except ProtocolError as error:
-            self.refusals[name] = str(error)
-            self.gone.add(name)
-            return self.server.drop(name)
+        return frame
+
+    def _take(self, reply: Reply) -> dict[bytes, Any]:
+        if reply.refusal is not None:
+            self.refusals[reply.name] = reply.refusal
+            self.gone.add(reply.name)
+            return self.server.drop(reply.name)
         following: dict[bytes, Any] = {}
-        for answer in answers:
-            following |= self._send(name, answer)
+        for frame in reply.frames:
+            following |= self._up(reply.name, frame)
         return following
 
-    def _send(self, name: bytes, answer: Any) -> dict[bytes, Any]:
+    def _up(self, name: bytes, frame: bytes) -> dict[bytes, Any]:
+        answer = self.to_server.decode(frame)
         if self.loses(name, answer):
             if not self.may_return:
                 self.gone.add(name)
             return self.server.drop(name)
-        frame = self.to_server.encode(answer)
         self.on_sent(name, answer, len(frame), True)
-        return self.server.receive(name, self.to_server.decode(frame))
+        return self.server.receive(name, answer)

@@ -38,17 +38,17 @@ class Meter:
         self._bytes: dict[tuple[bytes, str, bool], int] = defaultdict(int)
         self._phase, self._since = PHASES[0], time.perf_counter()
 
-    def sent(self, client: bytes, message: Any, size: int, up: bool) -> None:
-        """One frame, as an exchange reports it."""
-        phase = phase_of(message)
+    def sent(self, client: bytes, phase: str, size: int, up: bool) -> None:
+        """One frame of `size` bytes in `phase`."""
         self._bytes[client, phase, up] += size
-        self.switch(phase)
+        self.stop()
+        self._phase = phase
 
-    def switch(self, phase: str) -> None:
-        """What happens from now on belongs to `phase`."""
+    def stop(self) -> None:
+        """Give the time since the last frame to its phase."""
         now = time.perf_counter()
         self.seconds[self._phase] += now - self._since
-        self._phase, self._since = phase, now
+        self._since = now
 
     def mean_bytes(self, clients: Collection[bytes], *, up: bool) -> dict[str, float]:
         """Mean bytes of these clients, by phase; zeros if there are none."""

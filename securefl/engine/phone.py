@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import psu
 from securefl.config import Training
 from securefl.engine.randomness import Rng, Tape
-from securefl.models.interface import LocalUpdate, Model, SamplesLike, TableSlice
+from securefl.models import LocalUpdate, Model, SamplesLike, TableSlice
 from securefl.submodel import Downloaded, QuantizedUpdate, SubmodelClient, SubmodelPlan, quantize
 from securefl.submodel.messages import Submodel
 
@@ -24,16 +24,9 @@ class Phone:
     `tape` is the randomness the client draws its blinding and claims from, kept so that the simulation can check sums.
     """
 
-    def __init__(
-        self,
-        client: SubmodelClient,
-        index_set: NDArray[np.int64],
-        tape: Tape,
-        train: Train,
-        on_trained: Callable[[], None],
-    ) -> None:
+    def __init__(self, client: SubmodelClient, index_set: NDArray[np.int64], tape: Tape, train: Train) -> None:
         self.index_set = index_set
-        self._client, self._tape, self._train, self._on_trained = client, tape, train, on_trained
+        self._client, self._tape, self._train = client, tape, train
         self.update: QuantizedUpdate | None = None
         self.embedding: NDArray[np.float32] | None = None
         """The user's private embedding after training; None if it never trained. It is in no message."""
@@ -45,9 +38,7 @@ class Phone:
             return answers
         local, self.update = self._train(self._client.download)
         self.embedding = local.user_embedding
-        uploads = self._client.upload(self.update)
-        self._on_trained()
-        return uploads
+        return self._client.upload(self.update)
 
     def clear_cells(self, plan: psu.UnionPlan) -> NDArray[np.uint32]:
         """The blinded cells that this phone masked, computed again from the same randomness."""
@@ -67,10 +58,9 @@ def train_on(
     rng: Rng,
 ) -> tuple[LocalUpdate, QuantizedUpdate]:
     """Train on the claimed rows and quantize the outcome: weighted by samples, a row by those that involve it."""
-    slices = {t.name: TableSlice(*download.rows(t.name)) for t in plan.tables}
     local = model.train_local(
         download.dense,
-        slices,
+        {t.name: TableSlice(*download.rows(t.name)) for t in plan.tables},
         samples,
         embedding,
         epochs=settings.epochs,

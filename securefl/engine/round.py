@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from securefl.engine.clear import UnionCheck, check_union, update_is_exact
+from securefl.engine.clear import RoundShapes
 from securefl.engine.exchange import Exchange
+from securefl.engine.fleet import Fleet
 from securefl.engine.losses import Losses
 from securefl.engine.meter import Meter, phase_of
-from securefl.engine.phone import Phone
 from securefl.errors import ProtocolError
 from securefl.federation.progress import Progress
 from securefl.federation.records import PHASES, RoundRecord
 from securefl.secagg import cut
+from securefl.secagg.messages import MaskedInput
 from securefl.submodel import UNION, UPDATE, RoundSums, SubmodelPlan, SubmodelServer, to_client, to_server
+from securefl.submodel.plan import CELLS
 
-ANSWERS = {"union": 2, "train": 1, "update": 2}
-"""Steps of a client in a phase; one in the others."""
+MESSAGES = {"union": 2, "update": 2}
+"""Messages of a client in a phase; one in the others. Training ends with the masked input of the update."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnionCheck:
+    """The opened union beside the survivors' own inputs."""
+
+    exact: bool = True
+    false: int = 0
+    lost: int = 0
 
 
 class SimulatedRound:
-    """A server and its phones, by identity key."""
+    """A server, the clients of a fleet, and the messages that get lost between them."""
 
     def __init__(
-        self,
-        number: int,
-        plan: SubmodelPlan,
-        server: SubmodelServer,
-        phones: Mapping[bytes, Phone],
-        losses: Losses,
-        progress: Progress,
+        self, number: int, plan: SubmodelPlan, server: SubmodelServer, fleet: Fleet, losses: Losses, progress: Progress
     ) -> None:
-        self._number, self._plan, self._server, self._phones = number, plan, server, phones
+        self._number, self._plan, self._server, self._fleet = number, plan, server, fleet
         self._losses, self._progress, self._meter = losses, progress, Meter()
+        self._clients = len(server.invited)
         self._done = dict.fromkeys(PHASES, 0)
-        self._exchange = Exchange(server, phones, to_client, to_server, losses, self._sent)
+        self._exchange = Exchange(server, fleet, to_client, to_server, losses, self._sent)
         self._abort: str | None = None
 
     def play(self) -> RoundSums | None:
@@ -44,27 +50,21 @@ class SimulatedRound:
             self._exchange.run()
         except ProtocolError as error:
             self._abort = str(error)
-        self._meter.switch(PHASES[-1])
-        return self._server.sums if UPDATE in self._server.results else None
-
-    def trained(self) -> None:
-        """A phone has trained."""
-        self._count("train")
+        self._meter.stop()
+        return self._opened()
 
     def record(self, auc: float | None) -> RoundRecord:
         """What the round was like."""
-        server, union = self._server, self._check_union()
-        opened = server.sums if UPDATE in server.results else None
-        finishers = [] if opened is None else [c for c in map(server.name_of, opened.survivors) if self._finished(c)]
+        server, opened, union, response = self._server, self._opened(), self._check_union(), self._plan.two_stage
+        finishers = [] if opened is None else self._finishers(opened)
         up, down = self._meter.mean_bytes(finishers, up=True), self._meter.mean_bytes(finishers, up=False)
-        response = self._plan.two_stage
         return RoundRecord(
             round=self._number,
-            exact=union.exact and (opened is None or update_is_exact(opened, self._updates(opened))),
+            exact=union.exact and self._update_is_exact(opened),
             completed=opened is not None,
             abort=self._abort,
             auc=auc,
-            clients=len(self._phones),
+            clients=self._clients,
             finishers=len(finishers),
             bytes_up_per_client=sum(up.values()),
             bytes_down_per_client=sum(down.values()),
@@ -81,29 +81,38 @@ class SimulatedRound:
             seconds=self._meter.seconds,
         )
 
+    def _opened(self) -> RoundSums | None:
+        return self._server.sums if UPDATE in self._server.results else None
+
+    def _finishers(self, opened: RoundSums) -> list[bytes]:
+        """Clients that answered every message."""
+        names = map(self._server.name_of, opened.survivors)
+        return [name for name in names if name not in self._exchange.gone]
+
     def _sent(self, client: bytes, message: Any, size: int, up: bool) -> None:
         phase = phase_of(message)
-        self._meter.sent(client, message, size, up)
+        self._meter.sent(client, phase, size, up)
         if up:
             self._count(phase)
+            if isinstance(message, MaskedInput) and message.sum == UPDATE:
+                self._count("train")
 
     def _count(self, phase: str) -> None:
         self._done[phase] += 1
-        self._progress.phase(phase, self._done[phase], len(self._phones) * ANSWERS.get(phase, 1))
-
-    def _finished(self, client: bytes) -> bool:
-        return client not in self._exchange.gone
+        self._progress.phase(phase, self._done[phase], self._clients * MESSAGES.get(phase, 1))
 
     def _check_union(self) -> UnionCheck:
-        """The opened union beside the survivors' own inputs; nothing to compare if it never opened."""
         server = self._server
         if UNION not in server.results or server.union is None:
-            return UnionCheck(True, 0, 0)
-        survivors = [self._phones[server.name_of(u)] for u in server.survivors[UNION]]
-        opened = cut(server.params.sum(UNION).segments[0], server.results[UNION]["cells"])
-        cells = [phone.clear_cells(self._plan.union_plan) for phone in survivors]
-        held = [phone.index_set for phone in survivors]
-        return check_union(opened, server.union, cells, held, self._plan.union_plan.bits)
+            return UnionCheck()
+        clear = self._fleet.clear_union([server.name_of(u) for u in server.survivors[UNION]])
+        segment = server.params.sum(UNION).segments[0]
+        exact = bool((cut(segment, clear.cells) == cut(segment, server.results[UNION][CELLS])).all())
+        found = set(server.union.tolist()) & set(clear.held.tolist())
+        return UnionCheck(exact, server.union.size - len(found), clear.held.size - len(found))
 
-    def _updates(self, opened: RoundSums) -> list[Any]:
-        return [self._phones[self._server.name_of(u)].update for u in opened.survivors]
+    def _update_is_exact(self, opened: RoundSums | None) -> bool:
+        if opened is None:
+            return True
+        names = [self._server.name_of(u) for u in opened.survivors]
+        return self._fleet.clear_update(names, RoundShapes.of(opened)).equals(opened)

@@ -33,7 +33,7 @@ def round_plan(
         union=_union_plan(config, first, expected_union).to_bytes(),
         response=(str(response.p1), str(response.p2), str(response.p3), str(response.p4)),
         tables=tuple(
-            Table(t.name, t.rows, t.width, map_hash(maps[t.name]) if t is not first else b"") for t in model.tables
+            Table(t.name, t.rows, t.width, map_hash(maps[t.name]) if t.name in maps else b"") for t in model.tables
         ),
         dense=model.dense_size,
         row_floor=config.row_floor,
@@ -52,15 +52,15 @@ def round_params(config: Config, plan: SubmodelPlan) -> Params:
 
 
 def expected_union(config: Config, log: ClickLog, generator: np.random.Generator) -> int:
-    """The configured size of a cohort's union, or the largest of a few cohorts drawn for the purpose.
+    """The configured size of a cohort's union, or the largest of a few cohorts drawn for the purpose and a tenth more.
 
-    A server that knows no index set would take this from a past round.
+    A server that knows no index set would take this from a past round. More than expected costs false positives.
     """
     if config.union.expected is not None:
         return config.union.expected
     cohorts = (generator.choice(log.users, config.cohort.clients, replace=False) for _ in range(5))
     unions = (np.unique(np.concatenate([log.index_set(user) for user in cohort])) for cohort in cohorts)
-    return max(1, *(union.size for union in unions))
+    return max(1, *(union.size * 11 // 10 for union in unions))
 
 
 def full_model_bytes(params: Params, model: Model, ring_bits: int) -> int:

@@ -116,6 +116,11 @@ class Server:
         return self._state
 
     @property
+    def invited(self) -> frozenset[bytes]:
+        """The identity keys of the cohort."""
+        return self._invited
+
+    @property
     def awaited(self) -> frozenset[bytes]:
         """Identities whose answer would move the session on."""
         return frozenset(self._awaited)

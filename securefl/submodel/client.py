@@ -146,7 +146,10 @@ class SubmodelClient(Participant):
 
     def _on_ready(self, ready: Ready) -> list[Any]:
         plan = self._agreed()
-        cells = psu.encode(plan.union_plan, self._index_set, self._claim_rng)
+        try:
+            cells = psu.encode(plan.union_plan, self._index_set, self._claim_rng)
+        except psu.UnionError as error:
+            raise LocalProtocolError(f"the index set does not fit the round: {error}") from None
         live = (ready.keys.id, *sorted(ready.neighbours))
         return self._enter(Opening(ready.keys.setup.params.sum(UNION), live), [cells])
 
@@ -170,7 +173,10 @@ class SubmodelClient(Participant):
                 f"a union of {union.size} indices is refused; at most {self._submodel_limits.max_union}"
             )
         try:
+            try:
             claims = dp.privatize(plan.two_stage, union, self._index_set, self._memo, self._claim_rng)
+        except (dp.MemoError, dp.PrivacyError) as error:
+            raise LocalProtocolError(f"the permanent answers cannot be used: {error}") from None
         except dp.PrivacyError as error:
             raise LocalProtocolError(f"no claim can be made: {error}") from error
         positions = np.flatnonzero(claims).astype(np.int64)

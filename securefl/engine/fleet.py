@@ -1,0 +1,124 @@
+"""The phones of a simulation: their data, identities, memos and private embeddings, which outlive a round."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
+from operator import add
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+import dp
+from securefl.config import Training
+from securefl.crypto import Identity
+from securefl.datasets import ClickLog
+from securefl.engine.clear import ClearUnion, ClearUpdate, RoundShapes, add_updates
+from securefl.engine.exchange import InProcess, Reply
+from securefl.engine.phone import Phone, Train, train_on
+from securefl.engine.randomness import Randomness, Tape
+from securefl.models import Model
+from securefl.submodel import SubmodelClient, SubmodelPlan, to_client, to_server
+
+Embeddings = Mapping[int, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What all phones of a run know: public, or theirs alone (each reads only its own part of `log`)."""
+
+    log: ClickLog
+    model: Model
+    plan: SubmodelPlan
+    maps: Mapping[str, NDArray[np.int64]]
+    training: Training
+    random: Randomness
+
+
+class Fleet(Protocol):
+    """Phones, wherever they live. One round: `begin`, `admit`, any number of `deliver`, then the clear sums."""
+
+    def begin(self, number: int, users: Sequence[int]) -> dict[int, bytes]:
+        """The identity keys of a round's users."""
+
+    def admit(self, registry: frozenset[bytes]) -> None:
+        """Who is registered: now every user of the round has a client."""
+
+    def deliver(self, frames: Mapping[bytes, bytes]) -> Iterator[Reply]:
+        """See `exchange.Carrier`."""
+
+    def clear_union(self, names: Collection[bytes]) -> ClearUnion:
+        """The clear inputs of some phones to the union, added up."""
+
+    def clear_update(self, names: Collection[bytes], shapes: RoundShapes) -> ClearUpdate:
+        """The clear inputs of some phones to the update, added up."""
+
+    def embeddings(self) -> Embeddings:
+        """The private embeddings of the round's users that trained: for the simulation's AUC, in no message."""
+
+
+class LocalFleet:
+    """Phones in this process."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self._number = world, 0
+        self._identities: dict[int, Identity] = {}
+        self._memos: dict[int, dp.InMemoryMemo] = {}
+        self._embeddings: dict[int, NDArray[np.float32]] = {}
+        self._users: dict[bytes, int] = {}
+        self._phones: dict[bytes, Phone] = {}
+
+    def begin(self, number: int, users: Sequence[int]) -> dict[int, bytes]:
+        """See `Fleet`."""
+        self._number = number
+        self._users = {self._identities.setdefault(u, Identity.generate()).public: u for u in users}
+        return {user: name for name, user in self._users.items()}
+
+    def admit(self, registry: frozenset[bytes]) -> None:
+        """See `Fleet`."""
+        self._phones = {name: self._phone(user, registry) for name, user in self._users.items()}
+
+    def deliver(self, frames: Mapping[bytes, bytes]) -> Iterator[Reply]:
+        """See `Fleet`."""
+        return InProcess(self._phones, to_client, to_server).deliver(frames)
+
+    def clear_union(self, names: Collection[bytes]) -> ClearUnion:
+        """See `Fleet`."""
+        plan = self._world.plan.union_plan
+        nothing = ClearUnion(np.zeros(plan.cells, np.uint64), np.zeros(0, np.int64))
+        phones = (self._phones[name] for name in names)
+        return reduce(add, (ClearUnion(p.clear_cells(plan).astype(np.uint64), p.index_set) for p in phones), nothing)
+
+    def clear_update(self, names: Collection[bytes], shapes: RoundShapes) -> ClearUpdate:
+        """See `Fleet`."""
+        updates = (self._phones[name].update for name in names)
+        return add_updates((u for u in updates if u is not None), shapes)
+
+    def embeddings(self) -> Embeddings:
+        """See `Fleet`."""
+        trained = {self._users[name]: p.embedding for name, p in self._phones.items() if p.embedding is not None}
+        self._embeddings |= trained
+        return trained
+
+    def _phone(self, user: int, registry: frozenset[bytes]) -> Phone:
+        world = self._world
+        tape, held = Tape(world.random.stream("claims", self._number, user)), world.log.index_set(user)
+        memo = self._memos.setdefault(user, dp.InMemoryMemo())
+        client = SubmodelClient(self._identities[user], registry, held, memo, maps=world.maps, rng=tape)
+        return Phone(client, held, tape, self._trainer(user))
+
+    def _trainer(self, user: int) -> Train:
+        world, training = self._world, self._world.training
+        return partial(
+            train_on,
+            samples=world.log.train(user),
+            embedding=self._embeddings.get(user, world.model.init_user()),
+            model=world.model,
+            plan=world.plan,
+            settings=training,
+            learning_rate=training.learning_rate * training.decay ** (self._number - 1),
+            seed=world.random.integer("training", self._number, user),
+            rng=world.random.stream("rounding", self._number, user),
+        )
