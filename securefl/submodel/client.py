@@ -148,7 +148,7 @@ class SubmodelClient(Participant):
         plan = self._agreed()
         try:
             cells = psu.encode(plan.union_plan, self._index_set, self._claim_rng)
-        except psu.UnionError as error:
+        except (psu.UnionError, dp.PrivacyError) as error:
             raise LocalProtocolError(f"the index set does not fit the round: {error}") from None
         live = (ready.keys.id, *sorted(ready.neighbours))
         return self._enter(Opening(ready.keys.setup.params.sum(UNION), live), [cells])
@@ -173,12 +173,9 @@ class SubmodelClient(Participant):
                 f"a union of {union.size} indices is refused; at most {self._submodel_limits.max_union}"
             )
         try:
-            try:
             claims = dp.privatize(plan.two_stage, union, self._index_set, self._memo, self._claim_rng)
-        except (dp.MemoError, dp.PrivacyError) as error:
-            raise LocalProtocolError(f"the permanent answers cannot be used: {error}") from None
         except dp.PrivacyError as error:
-            raise LocalProtocolError(f"no claim can be made: {error}") from error
+            raise LocalProtocolError(f"no claim can be made: {error}") from None
         positions = np.flatnonzero(claims).astype(np.int64)
         self._state = Claimed(ready, encoded, union[positions])
         return [Claim(indexset.encode(positions, union.size))]
