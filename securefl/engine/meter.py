@@ -31,18 +31,20 @@ def phase_of(message: Any) -> str:
 
 
 class Meter:
-    """Counts every delivered frame, and gives the time between two frames to the phase of the first."""
+    """Counts every delivered frame, and the time of every phase."""
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(PHASES, 0.0)
         self._bytes: dict[tuple[bytes, str, bool], int] = defaultdict(int)
         self._phase, self._since = PHASES[0], time.perf_counter()
 
-    def sent(self, client: bytes, phase: str, size: int, up: bool) -> None:
-        """One frame of `size` bytes in `phase`."""
+    def sent(self, client: bytes, message: Any, size: int, up: bool) -> None:
+        """One frame of `size` bytes. Clients may work at the same time: a phase ends when the next one goes down."""
+        phase = phase_of(message)
         self._bytes[client, phase, up] += size
-        self.stop()
-        self._phase = phase
+        if not up:
+            self.stop()
+            self._phase = phase
 
     def stop(self) -> None:
         """Give the time since the last frame to its phase."""

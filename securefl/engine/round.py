@@ -91,7 +91,7 @@ class SimulatedRound:
 
     def _sent(self, client: bytes, message: Any, size: int, up: bool) -> None:
         phase = phase_of(message)
-        self._meter.sent(client, phase, size, up)
+        self._meter.sent(client, message, size, up)
         if up:
             self._count(phase)
             if isinstance(message, MaskedInput) and message.sum == UPDATE:
