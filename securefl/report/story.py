@@ -18,9 +18,9 @@ LABELS = {
     "advertise_keys": ("Announce keys", "each client sends fresh public keys"),
     "share_keys": ("Share keys", "secrets are split among the others, so that a lost client can be repaired"),
     "union": ("Union", "one masked sum tells which items the group holds, not who holds which"),
-    "claim": ("Claim", "each client asks for rows, with deniable extras, and downloads them"),
-    "train": ("Train", "on the device; the update is masked and uploaded"),
-    "update": ("Open the sum", "survivors release the shares that open the total, and nothing else"),
+    "claim": ("Claim", "each client asks for rows, with deniable extras"),
+    "train": ("Train", "the rows come down, and the client learns from its own clicks"),
+    "update": ("Update", "masked updates go up, and survivors release what opens their total and nothing else"),
 }
 """Name of a phase for people, and what happens in it."""
 

@@ -117,7 +117,7 @@ def test_savings_are_against_the_full_model(run: RunSummary) -> None:
 def test_table_has_every_number_of_the_story(run: RunSummary) -> None:
     text = printed(run)
     for part in (
-        "5 of 5 rounds exact", "Announce keys", "Open the sum", "129 kB", "668 kB", "3.21 MB (4.8\u00d7 this)",
+        "5 of 5 rounds exact", "Announce keys", "Update", "129 kB", "668 kB", "3.21 MB (4.8\u00d7 this)",
         "1,839 items", "0.8 rows", "1.27 an item this round, 1.95 ever", "0.4987 before, 0.5866 after", "47",
         "aggregates: unbounded",
     ):  # fmt: skip
