@@ -70,7 +70,7 @@ def mask_input(
 ) -> tuple[InputMasked, MaskedInput]:
     """Mask `values`, one integer array for each segment: (words,), or (own rows, words) by rows.
 
-    `opening.live` are the ids told live for this sum; it must hold this client's.
+    `opening.live` are the ids told live for this sum; it must hold this client's. `opening.rows` are this client's own.
     """
     keys, name = ready.keys, opening.sum.name
     live = _check_live(ready, opening)
