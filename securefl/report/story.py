@@ -24,6 +24,10 @@ LABELS = {
 }
 """Name of a phase for people, and what happens in it."""
 
+NEVER_SAW = (
+    "The server never saw an update nor an index set: neither what a client learned nor which items it was about."
+)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -61,21 +65,21 @@ def verdict(summary: RunSummary) -> Verdict:
         return Verdict("bad", "No round could finish", _why_aborted(summary))
     if done < rounds:
         return Verdict("warn", f"{done} of {rounds} rounds finished, all exact", _why_aborted(summary))
+    given_away = _given_away(summary)
     return Verdict(
-        "good",
+        "warn" if given_away else "good",
         f"{done} of {rounds} rounds exact",
-        f"{_never_saw(summary)} Every total it opened equals the true one, bit for bit.",
+        f"{given_away or NEVER_SAW} Every total it opened equals the true one, bit for bit.",
     )
 
 
-def _never_saw(summary: RunSummary) -> str:
+def _given_away(summary: RunSummary) -> str | None:
+    """What the settings themselves let the server read."""
     if summary.epsilon_claims_ever == inf:
         return "The server saw no update, but the claims told the truth: it read every index set."
     if section(summary, "privacy")["row_floor"] == 1:
         return "The server saw no index set, but with no row floor a row that one client claims is its update."
-    return (
-        "The server never saw an update nor an index set: neither what a client learned nor which items it was about."
-    )
+    return None
 
 
 def _why_aborted(summary: RunSummary) -> str:

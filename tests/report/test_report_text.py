@@ -92,6 +92,7 @@ def test_verdict_says_what_the_settings_give_away(run: RunSummary) -> None:
     privacy = dict(story.section(run, "privacy"), row_floor=1)
     bare = replace(run, settings=run.settings | {"privacy": privacy})
     assert "a row that one client claims is its update" in story.verdict(bare).text
+    assert {story.verdict(truthful).tone, story.verdict(bare).tone} == {"warn"}
 
 
 def test_a_seeded_run_says_so_and_a_private_one_does_not(run: RunSummary) -> None:
