@@ -98,7 +98,9 @@ class Training(Section, frozen=True, kw_only=True):
     epochs: Annotated[int, Meta(ge=1, le=1000)] = 1
     """Passes of a client over its samples in a round."""
     batch: Count = 2
-    clip: Positive = 0.1
+    embedding_rate: Positive = 30.0
+    """Embedding rows and user embeddings step this many times farther than dense parameters: few samples move them."""
+    clip: Positive = 1.0
     """Bound on the L2 norm of the gradient of one step."""
     scale: Positive = 1.0
     """Each coordinate of an update is cut to [-scale, scale] before it is rounded."""

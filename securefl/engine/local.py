@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
-from securefl.config import Config, check_population, validate
+from securefl.config import Config, Training, check_population, validate
 from securefl.datasets import ClickLog
 from securefl.engine.fleet import Fleet, LocalFleet, World
 from securefl.engine.losses import Losses
@@ -44,7 +44,7 @@ class Simulation:
 
     def __init__(self, config: Config, log: ClickLog) -> None:
         self._config, self._log, self._random = config, log, Randomness(config.cohort.seed)
-        self._model = DIN(log.category, log.categories, config.training.dim)
+        self._model = _din(config.training, log)
         weights = self._model.init(self._random.integer("model"))
         self._dense, self._tables = weights.dense, weights.tables
         self._maps = {"categories": log.category}
@@ -52,7 +52,7 @@ class Simulation:
         self._plan = round_plan(config, self._model, self._maps, expected)
         self._params = round_params(config, self._plan)
         self._strategy = SubmodelAvg(self._plan.row_quantization, self._plan.dense_quantization)
-        self._evaluation = Evaluation(self._model, log)
+        self._evaluation = Evaluation(self._model, log, self._random.generator("evaluation"))
         self._embeddings = np.tile(self._model.init_user(), (log.users, 1))
 
     def fleet(self, processes: int) -> AbstractContextManager[Fleet]:
@@ -95,6 +95,17 @@ class Simulation:
 
     def _auc(self) -> float | None:
         return self._evaluation.auc(self._dense, self._tables, self._embeddings)
+
+
+def _din(training: Training, log: ClickLog) -> DIN:
+    return DIN(
+        log.category,
+        log.categories,
+        width=training.dim,
+        history=training.history,
+        embedding_rate=training.embedding_rate,
+        gradient_norm=training.clip,
+    )
 
 
 def _describe(log: ClickLog) -> dict[str, int | float | str]:
