@@ -84,7 +84,7 @@ def _given_away(summary: RunSummary) -> str | None:
 
 def _why_aborted(summary: RunSummary) -> str:
     reason = next((record.abort for record in summary.per_round if record.abort), "too few clients were left")
-    return f"A round stopped because: {reason}. It opened nothing, and the model did not change."
+    return f"A round stopped because: {reason}. Nothing was opened after that, and the model did not change."
 
 
 def phases(summary: RunSummary) -> list[Phase]:
