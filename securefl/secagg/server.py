@@ -251,9 +251,12 @@ class Server:
         return self._wait(AwaitingShares(Cohort(setup, adverts, {}, frozenset(adverts))), rosters)
 
     def _close_shares(self, cohort: Cohort, heard: Mapping[int, ShareKeys]) -> Outgoing:
-        live = _connected(cohort.setup.graph, frozenset(heard), self.params.threshold)
-        if len(live) <= self.params.threshold:
-            raise TooFewSurvivorsError(len(live), self.params.threshold + 1)
+        threshold = self.params.threshold
+        if len(heard) <= threshold:
+            raise TooFewSurvivorsError(len(heard), threshold + 1)
+        live = _connected(cohort.setup.graph, frozenset(heard), threshold)
+        if len(live) <= threshold:
+            raise TooFewSurvivorsError(len(live), threshold + 1, "clients with enough neighbours")
         bundles = {u: heard[u].bundles for u in live}
         cohort = replace(cohort, bundles=bundles, live=live)
         deliveries = {self._names[v]: Delivery({u: bundles[u][v] for u in cohort.neighbours(v)}) for v in live}

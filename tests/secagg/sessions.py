@@ -15,7 +15,7 @@ from securefl.engine.exchange import Exchange
 from securefl.errors import ProtocolError
 from securefl.secagg import Aborted, Client, Params, Segment, Server, Sum, cut, to_client, to_server
 from securefl.secagg.dealing import HALF, KeysShared, value_hash
-from securefl.secagg.messages import Bundle
+from securefl.secagg.messages import AdvertiseKeys, Bundle
 from securefl.transcript import Label, encode
 
 IDENTITIES = sorted(
@@ -100,11 +100,14 @@ class Session:
         segments = {s.name: s for s in self.agreed.sum(name).segments}
         return {s: cut(segments[s], total).tolist() for s, total in self.server.results[name].items()}
 
-    def is_exact(self, name: str, survivors: Iterable[int] | None = None) -> bool:
-        """Whether a sum was opened, and is that of these clients bit for bit (by default its survivors by id)."""
-        survivors = sorted(survivors or self.server.survivors.get(name, ()))
-        clear = {s.name: clear_sum(s, survivors) for s in self.agreed.sum(name).segments}
-        return name in self.server.results and self.opened(name) == clear
+    def is_exact(self, name: str, survivors: set[int] | None = None) -> bool:
+        """Whether a sum was opened and is, bit for bit, that of its survivors: of these clients, if they are given."""
+        if name not in self.server.results:
+            return False
+        numbers = {public(u): u for u in self.clients}
+        named = {numbers[self.server.name_of(u)] for u in self.server.survivors[name]}
+        clear = {s.name: clear_sum(s, sorted(named)) for s in self.agreed.sum(name).segments}
+        return survivors in (None, named) and self.opened(name) == clear
 
     def senders(self, kind: type, name: str | None = None) -> set[int]:
         """Who got a message of this kind (in this sum) through."""
@@ -171,6 +174,15 @@ def play(
     except ProtocolError as error:
         session.outcome = error
     return session
+
+
+def sign_advert(
+    client: int, session: bytes, agreed: Params, channel: bytes, commitments: bytes | None = None
+) -> AdvertiseKeys:
+    """A properly signed advert of a client that chose these keys."""
+    identity, commitments = IDENTITIES[client - 1], bytes(64 * len(agreed.sums)) if commitments is None else commitments
+    signature = identity.sign(Label.ADVERT, session, agreed.hash, identity.public, channel, commitments)
+    return AdvertiseKeys(identity.public, channel, commitments, signature)
 
 
 def values_dealt(shared: KeysShared, holder: int, shares: Mapping[tuple[str, str], bytes]) -> dict[Any, bytes]:

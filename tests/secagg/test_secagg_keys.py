@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sessions import IDENTITIES, A, agree, make_client, play, told
+from sessions import A, agree, make_client, play, sign_advert, told
 
 from securefl.crypto import suite
 from securefl.errors import (
@@ -22,7 +22,6 @@ from securefl.secagg.messages import (
     Invitation,
     Roster,
 )
-from securefl.transcript import Label
 
 AGREED = agree(5, 3, A)
 VICTIM = 3
@@ -30,11 +29,8 @@ Adverts = dict[int, AdvertiseKeys]
 
 
 def signed(client: int, state: KeysAdvertised, channel: bytes, **others: Any) -> AdvertiseKeys:
-    """A properly signed advert of a client that chose these keys; `others` replace what is signed."""
-    said = {"session": state.session, "params": state.params, "commitments": bytes(64)} | others
-    identity = IDENTITIES[client - 1]
-    parts = said["session"], said["params"].hash, identity.public, channel, said["commitments"]
-    return AdvertiseKeys(identity.public, channel, said["commitments"], identity.sign(Label.ADVERT, *parts))
+    """A properly signed advert for the victim's session; `others` replace what is signed."""
+    return sign_advert(client, **{"session": state.session, "agreed": state.params, "channel": channel} | others)
 
 
 def fresh() -> bytes:
@@ -64,7 +60,7 @@ LIES: dict[str, tuple[Callable[[Adverts, KeysAdvertised], Adverts], str]] = {
         "client 5: the signature does not verify",
     ),
     "a12 of other parameters": (
-        lambda a, s: a | {5: signed(5, s, fresh(), params=agree(5, 4, A))},
+        lambda a, s: a | {5: signed(5, s, fresh(), agreed=agree(5, 4, A))},
         "client 5: the signature does not verify",
     ),
     "a9 own key altered": (
