@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,6 +42,12 @@ def demo(
         str | None,
         _option(PROTECTION, "ODDS", "Of claims: 15/16, 7/8, 3/4, none, union, or p1,p2,p3,p4. [dim]preset: 7/8"),
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, max=64, rich_help_panel=RUN, help="Worker processes. [dim]default: one a core"
+        ),
+    ] = None,
     assign: Annotated[
         list[str] | None, _option(PROTECTION, "KEY=VALUE", "Any other setting; repeatable.", "--set")
     ] = None,
@@ -76,7 +83,7 @@ def demo(
     settings = configuration(preset, config, options, assign or [])
     validate(settings)
     _check_outputs(json, report)
-    summary = _run(settings)
+    summary = _run(settings, processes or available_cores())
     _deliver(summary, json, report)
     _judge(summary)
 
@@ -94,7 +101,12 @@ def _check_outputs(json: str | None, report: Path | None) -> None:
         check_writable(Path(json), "--json")
 
 
-def _run(config: Config) -> RunSummary:
+def available_cores() -> int:
+    """Cores this process may use, at most 8: a round has a serial part too."""
+    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def _run(config: Config, processes: int) -> RunSummary:
     from securefl.cli.console import TerminalProgress, stderr
     from securefl.config import warnings
     from securefl.engine import local
@@ -104,7 +116,7 @@ def _run(config: Config) -> RunSummary:
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
     log = _click_log(config, console)
     with TerminalProgress(console) as progress:
-        return local.run(config, log, progress)
+        return local.run(config, log, progress, processes=processes)
 
 
 def _click_log(config: Config, console: Console) -> ClickLog:

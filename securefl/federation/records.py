@@ -54,7 +54,7 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole run. Means are over the rounds that completed."""
+    """A whole run: means over the rounds that completed; dropouts and seconds are sums over all rounds."""
 
     exact: bool
     rounds: int

@@ -28,9 +28,11 @@ class Engine:
     error: BaseException | None = None
     configs: list[Config] = field(default_factory=list)
     users: list[int] = field(default_factory=list)
+    processes: list[int] = field(default_factory=list)
 
-    def run(self, config: Config, log: object, progress: Progress) -> RunSummary:
+    def run(self, config: Config, log: object, progress: Progress, *, processes: int = 1) -> RunSummary:
         self.configs.append(config)
+        self.processes.append(processes)
         self.users.append(log.users)  # type: ignore[attr-defined]  # a ClickLog
         for record in self.summary.per_round:
             progress.round_started(record.round, self.summary.rounds)
