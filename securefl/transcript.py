@@ -36,6 +36,7 @@ class Label(enum.Enum):
     DENSE = b"securefl/v1/dense"  # hash of the dense bytes received
     UNION = b"securefl/v1/union"  # hash of the announced union
     BINDING = b"securefl/v1/binding"  # hash: what an update's masks are bound to
+    CONSISTENCY = b"securefl/v1/consistency"  # signed: what a survivor was told of a sum
     PLAN = b"securefl/v1/plan"  # hash of a submodel plan
     SIMULATION = b"securefl/v1/simulation"  # key: labelled random streams of a seeded simulation
 

@@ -44,9 +44,7 @@ def demo(
     ] = None,
     processes: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", min=1, max=64, rich_help_panel=RUN, help="Worker processes. [dim]default: one a core"
-        ),
+        typer.Option(metavar="N", min=1, max=64, rich_help_panel=RUN, help="Workers. [dim]default: one a core"),
     ] = None,
     assign: Annotated[
         list[str] | None, _option(PROTECTION, "KEY=VALUE", "Any other setting; repeatable.", "--set")

@@ -17,12 +17,15 @@ from numpy.typing import NDArray
 
 from securefl.crypto import Identity
 from securefl.errors import LocalProtocolError, RemoteProtocolError, SecureFLError, UnexpectedMessageError
+from securefl.secagg.consistency import ViewSigned, check_consistency, sign_view
 from securefl.secagg.dealing import KeysShared, share_keys
+from securefl.secagg.journal import InMemoryJournal, Journal
 from securefl.secagg.keys import KeysAdvertised, Rng, advertise_keys
 from securefl.secagg.limits import Limits
 from securefl.secagg.masking import Opening
 from securefl.secagg.messages import (
     Abort,
+    Consistency,
     Delivery,
     Invitation,
     OpenSum,
@@ -30,7 +33,14 @@ from securefl.secagg.messages import (
     Survivors,
 )
 from securefl.secagg.params import Params
-from securefl.secagg.uploading import InputMasked, Ready, mask_input, receive_shares, unmask
+from securefl.secagg.uploading import (
+    InputMasked,
+    Ready,
+    check_survivors,
+    mask_input,
+    receive_shares,
+    unmask,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +64,11 @@ class Participant(ABC):
         registry: Collection[bytes],
         *,
         limits: Limits | None = None,
+        journal: Journal | None = None,
         rng: Rng = os.urandom,
     ) -> None:
         self._identity, self._registry, self._rng = identity, registry, rng
-        self._limits = limits or Limits()
+        self._limits, self._journal = limits or Limits(), journal or InMemoryJournal()
         self._state: object = Invited()
 
     @property
@@ -89,6 +100,7 @@ class Participant(ABC):
                 return []
             case Invited(), Invitation(session, params):
                 self._admit(params)
+                self._journal.open(session)
                 self._state, advert = advertise_keys(session, params, self._identity, self._rng)
                 return [advert]
             case KeysAdvertised() as state, Roster():
@@ -99,10 +111,33 @@ class Participant(ABC):
                 self._state = ready
                 return self._on_ready(ready)
             case InputMasked() as state, Survivors():
-                self._state, answer = unmask(state, message)
-                return [answer]
+                return self._on_survivors(state, check_survivors(state, message))
+            case ViewSigned() as state, Consistency():
+                check_consistency(state, message)
+                return self._release(state.masked, state.view.survivors)
             case _:
                 return self._on_other(message)
+
+    def _on_survivors(self, masked: InputMasked, survivors: frozenset[int]) -> list[Any]:
+        if not masked.ready.keys.setup.params.malicious:
+            return self._release(masked, survivors)
+        self._state, statement = sign_view(masked, survivors)
+        return [statement]
+
+    def _release(self, masked: InputMasked, survivors: frozenset[int]) -> list[Any]:
+        """Note that this sum is answered, for ever, before the answer leaves."""
+        self._journal.answer(masked.ready.keys.setup.session, masked.sum)
+        self._state, answer = unmask(masked, survivors)
+        return [answer]
+
+    def _between_sums(self) -> Ready:
+        """The state to enter a further sum from. One that still waits for its survivors is closed by that."""
+        match self._state:
+            case Ready() as ready:
+                return ready
+            case InputMasked(ready) | ViewSigned(InputMasked(ready)):
+                return ready
+        raise LocalProtocolError("no sum can be entered before the keys are shared")
 
     def _admit(self, params: Params) -> None:
         """Check a session's parameters before any key exists; subclasses add theirs."""
@@ -113,11 +148,8 @@ class Participant(ABC):
             raise RemoteProtocolError(f"the session's parameters cannot be kept: {error}") from None
 
     def _enter(self, opening: Opening, values: Sequence[NDArray[np.integer]]) -> list[Any]:
-        """Mask an input for a sum that opens now. A sum that was still waiting for its survivors is closed by that."""
-        state = self._state.ready if isinstance(self._state, InputMasked) else self._state
-        if not isinstance(state, Ready):
-            raise LocalProtocolError("no sum can be entered before the keys are shared")
-        self._state, masked = mask_input(state, opening, values)
+        """Mask an input for a sum that opens now."""
+        self._state, masked = mask_input(self._between_sums(), opening, values)
         return [masked]
 
     @abstractmethod
@@ -142,9 +174,10 @@ class Client(Participant):
         inputs: Mapping[str, Sequence[NDArray[np.integer]]],
         *,
         limits: Limits | None = None,
+        journal: Journal | None = None,
         rng: Rng = os.urandom,
     ) -> None:
-        super().__init__(identity, registry, limits=limits, rng=rng)
+        super().__init__(identity, registry, limits=limits, journal=journal, rng=rng)
         self._inputs = dict(inputs)
 
     def _admit(self, params: Params) -> None:
@@ -159,8 +192,8 @@ class Client(Participant):
 
     def _on_other(self, message: Any) -> list[Any]:
         match self._state, message:
-            case Ready() | InputMasked(), OpenSum(name, live):
-                ready = self._state.ready if isinstance(self._state, InputMasked) else self._state
+            case Ready() | InputMasked() | ViewSigned(), OpenSum(name, live):
+                ready = self._between_sums()
                 if name not in {s.name for s in ready.keys.setup.params.sums}:
                     raise UnexpectedMessageError("a sum that the session does not have")
                 return self._mask(ready, name, tuple(live))

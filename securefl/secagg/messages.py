@@ -91,6 +91,20 @@ class Survivors(Message, frozen=True, tag=8):
     survivors: Ids
 
 
+class ConsistencyCheck(Message, frozen=True, tag=11):
+    """Client to server (malicious setting): its signature over its whole view of a sum."""
+
+    sum: Name
+    signature: Bytes64
+
+
+class Consistency(Message, frozen=True, tag=12):
+    """Server to client: signatures of other survivors over, as must turn out, the same view."""
+
+    sum: Name
+    signatures: dict[ClientId, Bytes64]
+
+
 class Unmasking(Message, frozen=True, tag=9):
     """Client to server: for each live neighbour one share: of its self-mask if it survived, of its pair secret if not.
 
@@ -107,5 +121,5 @@ class Abort(Message, frozen=True, tag=10):
     reason: Annotated[str, msgspec.Meta(max_length=256)]
 
 
-ToClient = Invitation | Roster | Delivery | OpenSum | Survivors | Abort
-ToServer = AdvertiseKeys | ShareKeys | MaskedInput | Unmasking
+ToClient = Invitation | Roster | Delivery | OpenSum | Survivors | Consistency | Abort
+ToServer = AdvertiseKeys | ShareKeys | MaskedInput | ConsistencyCheck | Unmasking

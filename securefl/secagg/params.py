@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -40,7 +40,7 @@ class Sum(Message, frozen=True):
 
 
 class Params(Message, frozen=True):
-    """Public parameters of a session (semi-honest setting), hashed into everything that follows."""
+    """Public parameters of a session, hashed into everything that follows."""
 
     clients: Annotated[int, msgspec.Meta(ge=3, le=MAX_CLIENTS)]
     """n: clients invited."""
@@ -54,6 +54,10 @@ class Params(Message, frozen=True):
     """k: neighbours of a client on the sparse graph; None for the complete graph."""
     plan: bytes = b""
     """Hash of the application's plan (for a submodel round, all of sections 3 to 5)."""
+    setting: Literal["semi_honest", "malicious"] = "semi_honest"
+    """Malicious: the server may lie; survivors sign what they were told before anybody releases a share."""
+    min_survivors: Annotated[int, msgspec.Meta(ge=1, le=MAX_CLIENTS)] | None = None
+    """Clients that must be in a sum; None, or less than t + 1, is t + 1."""
 
     def check(self) -> Params:
         """Return self if the parameters can be kept; else `ConfigurationError` with the setting to change."""
@@ -73,8 +77,25 @@ class Params(Message, frozen=True):
                 f"threshold: {self.threshold} lets {max(1, self.colluders)} colluders open every mask; "
                 f"use at least {max(2, self.colluders + 1)}"
             )
+        if self.malicious:
+            self._check_malicious()
+        if self.needed > self.clients:
+            raise ConfigurationError(f"min_survivors: {self.needed} of {self.clients} clients can never answer")
         self._check_sums()
         return self
+
+    def _check_malicious(self) -> None:
+        """Two lists of survivors that differ must not both find t signatures of honest clients (protocol section 0)."""
+        if self.degree is not None:
+            raise ConfigurationError(
+                "degree: the malicious setting needs the complete graph, a server could grind another; leave it out"
+            )
+        least = (self.clients - 1 + self.colluders) // 2 + 1
+        if self.threshold < least:
+            raise ConfigurationError(
+                f"threshold: a lying server with {self.colluders} colluders could open both secrets of a client "
+                f"with {self.threshold} shares; use at least {least}"
+            )
 
     def _check_sums(self) -> None:
         names = [s.name for s in self.sums]
@@ -100,6 +121,16 @@ class Params(Message, frozen=True):
     def neighbours(self) -> int:
         """Neighbours of a client if every invited client comes."""
         return self.clients - 1 if self.degree is None else self.degree
+
+    @property
+    def malicious(self) -> bool:
+        """Whether the server is assumed to lie."""
+        return self.setting == "malicious"
+
+    @property
+    def needed(self) -> int:
+        """Clients that must be in a sum: nobody holds a share of itself, so t + 1 or more."""
+        return max(self.threshold + 1, self.min_survivors or 0)
 
     @property
     def hash(self) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from securefl.crypto import Private, suite
@@ -21,12 +22,15 @@ from securefl.errors import (
     UnexpectedMessageError,
 )
 from securefl.secagg.client import Aborted
+from securefl.secagg.consistency import View
 from securefl.secagg.dealing import SetUp, check_bundle
 from securefl.secagg.graph import Graph
 from securefl.secagg.keys import Rng, check_advert, roster_root
 from securefl.secagg.masking import Opening, Words
 from securefl.secagg.messages import (
     AdvertiseKeys,
+    Consistency,
+    ConsistencyCheck,
     Delivery,
     Invitation,
     MaskedInput,
@@ -67,6 +71,16 @@ class AwaitingInputs(Private):
 
     cohort: Cohort
     opening: Opening
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class AwaitingConsistency(Private):
+    """Malicious setting: the survivors are named, and sign what they were told."""
+
+    cohort: Cohort
+    opening: Opening
+    inputs: Mapping[int, MaskedInput]
+    view: View
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -193,6 +207,10 @@ class Server:
                 self._check_bundles(cohort, self._ids[sender], bundles)
             case AwaitingInputs(cohort, opening), MaskedInput():
                 self._check_input(cohort, opening, self._ids[sender], message)
+            case AwaitingConsistency(cohort, _, _, view), ConsistencyCheck(name, signature):
+                if name != view.sum:
+                    raise UnexpectedMessageError("a statement about another sum")
+                view.verify(sender, signature)
             case AwaitingUnmasking(cohort, opening, _), Unmasking(name, shares):
                 if name != opening.sum.name or not set(shares) <= set(cohort.neighbours(self._ids[sender])):
                     raise UnexpectedMessageError("an answer to another question")
@@ -232,6 +250,9 @@ class Server:
                 return self._close_shares(cohort, {self._ids[name]: m for name, m in heard.items()})
             case AwaitingInputs(cohort, opening):
                 return self._close_inputs(cohort, opening, {self._ids[name]: m for name, m in heard.items()})
+            case AwaitingConsistency(cohort, opening, inputs):
+                statements = {self._ids[name]: m.signature for name, m in heard.items()}
+                return self._close_consistency(cohort, opening, inputs, statements)
             case AwaitingUnmasking(cohort, opening, inputs):
                 self._close_unmasking(cohort, opening, inputs, {self._ids[name]: m for name, m in heard.items()})
                 return self._next()
@@ -269,13 +290,30 @@ class Server:
 
     def _close_inputs(self, cohort: Cohort, opening: Opening, heard: Mapping[int, MaskedInput]) -> Outgoing:
         inputs = _without_refused(heard)
-        if len(inputs) <= self.params.threshold:
-            raise TooFewSurvivorsError(len(inputs), self.params.threshold + 1)
+        if len(inputs) < self.params.needed:
+            raise TooFewSurvivorsError(len(inputs), self.params.needed)
         self.survivors[opening.sum.name] = tuple(sorted(inputs))
         outgoing = {
             self._names[u]: Survivors(opening.sum.name, sorted({u, *cohort.neighbours(u)} & inputs.keys()))
             for u in inputs
         }
+        if not self.params.malicious:
+            return self._wait(AwaitingUnmasking(cohort, opening, inputs), outgoing)
+        name, live = opening.sum.name, frozenset(opening.live)
+        view = View(cohort.setup, name, opening.binding, live, frozenset(inputs))
+        return self._wait(AwaitingConsistency(cohort, opening, inputs, view), outgoing)
+
+    def _close_consistency(
+        self, cohort: Cohort, opening: Opening, inputs: Mapping[int, MaskedInput], signatures: Mapping[int, bytes]
+    ) -> Outgoing:
+        """Give every survivor that signed t signatures of others. One that did not is still in the sum."""
+        threshold = self.params.threshold
+        if len(signatures) <= threshold:
+            raise TooFewSurvivorsError(len(signatures), threshold + 1)
+        outgoing = {}
+        for client in signatures:
+            others = islice((item for item in signatures.items() if item[0] != client), threshold)
+            outgoing[self._names[client]] = Consistency(opening.sum.name, dict(others))
         return self._wait(AwaitingUnmasking(cohort, opening, inputs), outgoing)
 
     def _close_unmasking(

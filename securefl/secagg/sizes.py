@@ -11,6 +11,8 @@ from securefl.secagg.messages import (
     SHARE_BYTES,
     AdvertiseKeys,
     Bundle,
+    Consistency,
+    ConsistencyCheck,
     Delivery,
     Invitation,
     MaskedInput,
@@ -53,6 +55,9 @@ def plain_session(params: Params) -> Traffic:
     for one in params.sums:
         up += [_masked(one, params.neighbours // 2), Unmasking(one.name, dict.fromkeys(peers, bytes(SHARE_BYTES)))]
         down += [Survivors(one.name, [1, *peers])]
+        if params.malicious:
+            up += [ConsistencyCheck(one.name, bytes(64))]
+            down += [Consistency(one.name, dict.fromkeys(range(2, params.threshold + 2), bytes(64)))]
     return Traffic(sum(map(_up, up)), sum(map(_down, down)))
 
 

@@ -43,6 +43,8 @@ class InputMasked(Private):
     sum: str
     live: frozenset[int]
     """Live neighbours of this sum, without the client itself."""
+    binding: bytes
+    """What the masks were bound to, see `Opening`."""
 
 
 def receive_shares(state: KeysShared, delivery: Delivery) -> Ready:
@@ -87,23 +89,30 @@ def mask_input(
         masks.apply_pair(totals, _pair_seed(ready, name, v), keys.id, v)
     pads = {v: _pad(ready, name, v) for v in sorted(usable) if v > keys.id}
     packed = [ring.pack(total.reshape(-1), s.bits) for s, total in zip(opening.sum.segments, totals, strict=True)]
-    state = InputMasked(replace(ready, closed=ready.closed | {name}), name, live)
+    state = InputMasked(replace(ready, closed=ready.closed | {name}), name, live, opening.binding)
     return state, MaskedInput(name, packed, pads, sorted(ready.refused & live))
 
 
-def unmask(state: InputMasked, message: Survivors) -> tuple[Ready, Unmasking]:
-    """Answer one list of survivors: for each live neighbour its self-mask's share, or its pair secret's if lost."""
-    ready, me = state.ready, state.ready.keys.id
-    survivors = set(message.survivors)
+def check_survivors(state: InputMasked, message: Survivors) -> frozenset[int]:
+    """The survivors, if this client may answer to them."""
+    me, params = state.ready.keys.id, state.ready.keys.setup.params
+    survivors = frozenset(message.survivors)
     if message.sum != state.sum:
         raise UnexpectedMessageError("survivors of another sum than the one this client sent an input to")
     if len(survivors) != len(message.survivors) or not survivors <= state.live | {me}:
         raise FaultyServerError("the survivors are not distinct live clients")
     if me not in survivors:
         raise FaultyServerError("this client is listed as lost although it is asked to answer")
-    threshold = ready.keys.setup.params.threshold
-    if len(survivors) - 1 < threshold:
-        raise TooFewSurvivorsError(len(survivors) - 1, threshold, "surviving neighbours")
+    if len(survivors) - 1 < params.threshold:
+        raise TooFewSurvivorsError(len(survivors) - 1, params.threshold, "surviving neighbours")
+    if params.degree is None and len(survivors) < params.needed:
+        raise TooFewSurvivorsError(len(survivors), params.needed)
+    return survivors
+
+
+def unmask(state: InputMasked, survivors: frozenset[int]) -> tuple[Ready, Unmasking]:
+    """Release for each live neighbour one share: its self-mask's, or its pair secret's if it is lost."""
+    ready = state.ready
     shares = {
         v: ready.dealt[v].values[state.sum, "b" if v in survivors else "m"] for v in sorted(state.live - ready.refused)
     }

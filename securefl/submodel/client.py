@@ -22,13 +22,15 @@ from securefl.errors import (
     UnexpectedMessageError,
 )
 from securefl.secagg import Limits, Opening, Params, Participant, messages
+from securefl.secagg.consistency import ViewSigned
+from securefl.secagg.journal import Journal
 from securefl.secagg.keys import Rng
 from securefl.secagg.uploading import InputMasked, Ready
 from securefl.submodel import indexset
 from securefl.submodel.indexset import Indices
 from securefl.submodel.messages import Claim, RoundInvitation, Submodel, UnionAnnounced
 from securefl.submodel.plan import UNION, UPDATE, PublicMap, SubmodelPlan, check_maps
-from securefl.submodel.rows import HALF_FLOAT, ClaimedRows, followed, unpack_claimants, update_opening
+from securefl.submodel.rows import HALF_FLOAT, ClaimedRows, followed, row_floor, unpack_claimants, update_opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Downloaded(Private):
 
     ready: Ready
     opening: Opening
+    floor: int
+    """Claimants below which a row stays out of the upload."""
     dense: NDArray[np.float32]
     """float32 (D,)"""
     tables: Mapping[str, ClaimedRows]
@@ -90,10 +94,11 @@ class SubmodelClient(Participant):
         maps: Mapping[str, PublicMap] | None = None,
         limits: Limits | None = None,
         submodel_limits: SubmodelLimits | None = None,
+        journal: Journal | None = None,
         rng: Rng = os.urandom,
         key_rng: Rng = os.urandom,
     ) -> None:
-        super().__init__(identity, registry, limits=limits, rng=key_rng)
+        super().__init__(identity, registry, limits=limits, journal=journal, rng=key_rng)
         self._index_set = dp.check_indices(index_set, "index_set", error=ConfigurationError)
         self._memo, self._maps, self._claim_rng = memo, dict(maps or {}), rng
         self._submodel_limits = submodel_limits or SubmodelLimits()
@@ -155,8 +160,8 @@ class SubmodelClient(Participant):
 
     def _on_other(self, message: Any) -> list[Any]:
         match self._state, message:
-            case Ready() | InputMasked(), UnionAnnounced(union):
-                ready = self._state.ready if isinstance(self._state, InputMasked) else self._state
+            case Ready() | InputMasked() | ViewSigned(), UnionAnnounced(union):
+                ready = self._between_sums()
                 if UPDATE in ready.closed:
                     raise UnexpectedMessageError("a second union: this client has sent its update")
                 return self._claim(replace(ready, closed=ready.closed | {UNION}), union)
@@ -193,21 +198,27 @@ class SubmodelClient(Participant):
             tables[table.name] = _claimed_rows(own, table.width, part.rows, part.claimants, len(live))
             if not tables[table.name].claimants[:, live.index(me)].all():
                 raise FaultyServerError("a claimed row is shown without this client among its claimants")
-        update = state.ready.keys.setup.params.sum(UPDATE)
-        session = state.ready.keys.setup.session
-        opening = update_opening(session, plan, update, live, state.union, message.dense, tables)
+        setup = state.ready.keys.setup
+        floor = row_floor(plan, setup.params, len(live))
+        update = setup.params.sum(UPDATE)
+        opening = update_opening(setup.session, floor, update, live, state.union, message.dense, tables)
         dense = np.frombuffer(message.dense, HALF_FLOAT).astype(np.float32)
-        return Downloaded(state.ready, opening, dense, tables)
+        return Downloaded(state.ready, opening, floor, dense, tables)
 
     def _values(self, state: Downloaded, update: QuantizedUpdate) -> list[NDArray[np.int64]]:
         """An update as one array for each segment of the sum."""
         if update.tables.keys() != state.tables.keys():
             raise LocalProtocolError("an update names exactly the tables of the plan")
         widths = {segment.name: segment.words for segment in state.opening.sum.segments}
-        rows = [self._padded(table, *update.tables[name], widths[name]) for name, table in state.tables.items()]
+        rows = [
+            self._padded(table, state.floor, *update.tables[name], widths[name]) for name, table in state.tables.items()
+        ]
         return [update.dense, *rows]
 
-    def _padded(self, table: ClaimedRows, indices: Indices, values: NDArray[np.int64], words: int) -> NDArray[np.int64]:
+    @staticmethod
+    def _padded(
+        table: ClaimedRows, floor: int, indices: Indices, values: NDArray[np.int64], words: int
+    ) -> NDArray[np.int64]:
         """The update's rows in the place of the claimed ones that go up; zeros elsewhere."""
         if values.shape != (indices.size, words) or values.dtype.kind not in "iu":
             raise LocalProtocolError(f"rows take integers of shape {(indices.size, words)}, not {values.shape}")
@@ -220,7 +231,7 @@ class SubmodelClient(Participant):
             raise LocalProtocolError("an update holds rows that were not claimed, or not in ascending order")
         out = np.zeros((table.indices.size, words), np.int64)
         out[places] = values
-        return out[table.above(self._agreed().row_floor)]
+        return out[table.above(floor)]
 
     def _agreed(self) -> SubmodelPlan:
         if self._plan is None:

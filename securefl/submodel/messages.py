@@ -54,9 +54,17 @@ ToClient = (
     | messages.Roster
     | messages.Delivery
     | messages.Survivors
+    | messages.Consistency
     | messages.Abort
 )
-ToServer = Claim | messages.AdvertiseKeys | messages.ShareKeys | messages.MaskedInput | messages.Unmasking
+ToServer = (
+    Claim
+    | messages.AdvertiseKeys
+    | messages.ShareKeys
+    | messages.MaskedInput
+    | messages.ConsistencyCheck
+    | messages.Unmasking
+)
 
 to_client: Codec[ToClient] = Codec(ToClient)
 to_server: Codec[ToServer] = Codec(ToServer)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from securefl.errors import MessageError
-from securefl.secagg import Opening, Rows, Sum
+from securefl.secagg import Opening, Params, Rows, Sum
 from securefl.submodel.indexset import Indices
 from securefl.submodel.plan import UPDATE, PublicMap, SubmodelPlan
 from securefl.transcript import Label, digest, encode, length_prefixed
@@ -36,6 +36,14 @@ class ClaimedRows:
     def above(self, floor: int) -> NDArray[np.bool_]:
         """Which rows have enough claimants to go up, bool (R,)."""
         return np.asarray(self.claimants.sum(axis=1) >= floor)
+
+
+def row_floor(plan: SubmodelPlan, params: Params, live: int) -> int:
+    """Claimants below which a row is left out by all: a function of what everybody knows, so that all decide alike.
+
+    A lying server could invent claimants and declare them lost, as many as may be lost: `live - needed`.
+    """
+    return plan.row_floor + (max(0, live - params.needed) if params.malicious else 0)
 
 
 def followed(claimed: Indices, public_map: PublicMap) -> Indices:
@@ -75,7 +83,7 @@ def row_digests(session: bytes, table: str, rows: ClaimedRows) -> NDArray[np.uin
 
 def update_opening(
     session: bytes,
-    plan: SubmodelPlan,
+    floor: int,
     update: Sum,
     live: tuple[int, ...],
     union: bytes,
@@ -86,7 +94,7 @@ def update_opening(
     binding = digest(Label.BINDING, digest(Label.UNION, union), digest(Label.DENSE, dense))
     rows = {}
     for name, table in tables.items():
-        up = table.above(plan.row_floor)
+        up = table.above(floor)
         kept = ClaimedRows(table.indices[up], table.data[up], table.claimants[up])
         rows[name] = Rows(row_digests(session, name, kept), kept.claimants, live)
     return Opening(update, live, binding, rows)

@@ -20,7 +20,7 @@ from securefl.submodel import indexset
 from securefl.submodel.indexset import Indices
 from securefl.submodel.messages import Claim, RoundInvitation, Submodel, TableSlice, UnionAnnounced
 from securefl.submodel.plan import CELLS, DENSE, UNION, UPDATE, PublicMap, SubmodelPlan, check_maps
-from securefl.submodel.rows import ClaimedRows, followed, pack_claimants, to_wire, update_opening
+from securefl.submodel.rows import ClaimedRows, followed, pack_claimants, row_floor, to_wire, update_opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +127,10 @@ class SubmodelServer(Server):
             raise TooFewSurvivorsError(len(live), self.params.threshold + 1)
         claimed = {u: state.union[indexset.decode(data, state.union.size)] for u, data in claims.items()}
         tables = {t.name: self._claimed_rows(t.name, claimed, live) for t in self._plan.tables}
-        floor = self._plan.row_floor
+        floor = row_floor(self._plan, self.params, len(live))
         self._row_indices = {name: t.indices[t.above(floor)] for name, t in tables.items()}
         self._rows_left_out = sum(int((~t.above(floor)).sum()) for t in tables.values())
-        opening = update_opening(
-            self.session, self._plan, self.params.sum(UPDATE), live, state.encoded, self._dense, tables
-        )
+        opening = update_opening(self.session, floor, self.params.sum(UPDATE), live, state.encoded, self._dense, tables)
         outgoing = {self.name_of(u): self._submodel(live, tables, at) for at, u in enumerate(live)}
         return self._open(state.cohort, opening, outgoing)
 
