@@ -83,10 +83,10 @@ def test_c1_the_extreme_sums_of_the_largest_cohort_keep_their_sign(q: int, weigh
 
 
 @given(st.integers(2, 32), st.floats(min_value=0, exclude_min=True, allow_infinity=False), st.sampled_from([1, -1]))
-@example(8, 0.935, 1)
+@example(8, 0.9350724237877682, 1)
 @example(32, 0.041, 1)
 def test_c1_nothing_rounds_above_the_levels(q: int, clip: float, sign: int) -> None:
-    """Multiplying by levels / clip would: in floats, clip * (levels / clip) is above levels for one clip in three."""
+    """Multiplying by levels / clip would: in floats, clip * (levels / clip) is above levels for one clip in seven."""
     how = Quantization(q, clip, 1)
     for rng in (LOWEST, HIGHEST):
         (row,) = quantize(np.array([[sign * clip, sign * sys.float_info.max]]), np.array([1]), how, rng)
