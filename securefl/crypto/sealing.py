@@ -34,12 +34,17 @@ _PublicKey = X25519PublicKey | MLKEM768X25519PublicKey
 
 
 class ChannelKey(Private):
-    """A session's decryption key. It never leaves the client and is never shared."""
+    """A session's decryption key. It is never shared, and leaves the client only in a suspended session."""
 
-    __slots__ = ("_hpke", "_key", "public")
+    __slots__ = ("_hpke", "_key", "_private", "public", "suite")
 
-    def __init__(self, hpke: Hpke, key: _PrivateKey, public: bytes) -> None:
-        self._hpke, self._key, self.public = hpke, key, public
+    def __init__(self, suite: Suite, key: _PrivateKey, private: bytes, public: bytes) -> None:
+        self._hpke, self._key, self._private = suite.hpke, key, private
+        self.suite, self.public = suite.name, public
+
+    def suspend(self) -> bytes:
+        """The private bytes, for `Suite.restore`."""
+        return self._private
 
     def open(self, box: bytes, info: bytes) -> bytes:
         """The plaintext of a box sealed to this key under the same `info`; `CryptoError` otherwise."""
@@ -58,16 +63,20 @@ class Suite(ABC):
     _kem: KEM
 
     def __init__(self) -> None:
-        self._hpke = Hpke(self._kem, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+        self.hpke = Hpke(self._kem, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
     @abstractmethod
     def generate(self) -> ChannelKey:
         """A fresh key from the operating system's randomness."""
 
+    @abstractmethod
+    def restore(self, private: bytes) -> ChannelKey:
+        """The key of `ChannelKey.suspend`; `CryptoError` for other bytes."""
+
     def seal(self, public: bytes, info: bytes, plaintext: bytes) -> bytes:
         """A box for the holder of `public`, bound to `info`; `CryptoError` if `public` is no usable key."""
         try:
-            return self._hpke.encrypt(plaintext, self._load(public), info)
+            return self.hpke.encrypt(plaintext, self._load(public), info)
         except ValueError:
             raise CryptoError("the channel key is unusable") from None
 
@@ -82,8 +91,17 @@ class X25519Suite(Suite):
 
     def generate(self) -> ChannelKey:
         """A fresh X25519 key."""
-        key = X25519PrivateKey.generate()
-        return ChannelKey(self._hpke, key, key.public_key().public_bytes_raw())
+        return self._channel(X25519PrivateKey.generate())
+
+    def restore(self, private: bytes) -> ChannelKey:
+        """See `Suite`."""
+        try:
+            return self._channel(X25519PrivateKey.from_private_bytes(private))
+        except ValueError:
+            raise CryptoError("these are no private bytes of this suite") from None
+
+    def _channel(self, key: X25519PrivateKey) -> ChannelKey:
+        return ChannelKey(self, key, key.private_bytes_raw(), key.public_key().public_bytes_raw())
 
     def _load(self, public: bytes) -> _PublicKey:
         return X25519PublicKey.from_public_bytes(public)
@@ -96,9 +114,22 @@ class HybridSuite(Suite):
 
     def generate(self) -> ChannelKey:
         """A fresh pair of keys."""
-        lattice, curve = MLKEM768PrivateKey.generate(), X25519PrivateKey.generate()
+        return self._channel(MLKEM768PrivateKey.generate(), X25519PrivateKey.generate())
+
+    def restore(self, private: bytes) -> ChannelKey:
+        """See `Suite`."""
+        try:
+            lattice, curve = private[:-X25519_BYTES], private[-X25519_BYTES:]
+            return self._channel(
+                MLKEM768PrivateKey.from_seed_bytes(lattice), X25519PrivateKey.from_private_bytes(curve)
+            )
+        except ValueError:
+            raise CryptoError("these are no private bytes of this suite") from None
+
+    def _channel(self, lattice: MLKEM768PrivateKey, curve: X25519PrivateKey) -> ChannelKey:
+        private = lattice.private_bytes_raw() + curve.private_bytes_raw()
         public = lattice.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw()
-        return ChannelKey(self._hpke, MLKEM768X25519PrivateKey(lattice, curve), public)
+        return ChannelKey(self, MLKEM768X25519PrivateKey(lattice, curve), private, public)
 
     def _load(self, public: bytes) -> _PublicKey:
         lattice, curve = public[:MLKEM768_BYTES], public[MLKEM768_BYTES:]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from securefl.crypto import Identity
 from securefl.errors import LocalProtocolError, RemoteProtocolError, SecureFLError, UnexpectedMessageError
+from securefl.secagg import suspension
 from securefl.secagg.consistency import ViewSigned, check_consistency, sign_view
 from securefl.secagg.dealing import KeysShared, share_keys
 from securefl.secagg.journal import InMemoryJournal, Journal
@@ -151,6 +152,25 @@ class Participant(ABC):
         """Mask an input for a sum that opens now."""
         self._state, masked = mask_input(self._between_sums(), opening, values)
         return [masked]
+
+    def suspend(self) -> bytes:
+        """The whole session as bytes, for an engine that runs a process per message; this object is over with it.
+
+        They hold every secret of the session: keep them in memory that is as private, never in a file. They serve
+        once, `resume` in a client made with the same identity, registry and journal; the journal sees to it.
+        """
+        session = suspension.session_of(self._state)
+        data = suspension.suspend(self._state, self._journal.suspend(session))
+        self.abort("it was suspended; go on with the client that resumes it")
+        return data
+
+    def resume(self, data: bytes) -> None:
+        """Take up a suspended session in a fresh client."""
+        if not isinstance(self._state, Invited):
+            raise LocalProtocolError("only a fresh client can resume a session")
+        state, stage = suspension.resume(data, self._identity)
+        self._journal.resume(suspension.session_of(state), stage)
+        self._state = state
 
     @abstractmethod
     def _on_ready(self, ready: Ready) -> list[Any]:

@@ -1,7 +1,8 @@
-"""What outlives a process: the memo of a client's permanent answers."""
+"""What must outlive a process, in SQLite: permanent answers of claims, and a client's sessions and answers."""
 
 from __future__ import annotations
 
+from securefl.store.journal import SqliteJournal
 from securefl.store.memo import SqliteMemo
 
-__all__ = ["SqliteMemo"]
+__all__ = ["SqliteJournal", "SqliteMemo"]

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +22,7 @@ from securefl.errors import (
     SecureFLError,
     UnexpectedMessageError,
 )
-from securefl.secagg import Limits, Opening, Params, Participant, messages
+from securefl.secagg import Limits, Opening, Params, Participant, messages, suspension
 from securefl.secagg.consistency import ViewSigned
 from securefl.secagg.journal import Journal
 from securefl.secagg.keys import Rng
@@ -77,6 +78,10 @@ class QuantizedUpdate(Private):
     tables: Mapping[str, tuple[Indices, NDArray[np.int64]]]
 
 
+suspension.register(Claimed, lambda state: bytes(state.ready.keys.setup.session))
+suspension.register(Downloaded, lambda state: bytes(state.ready.keys.setup.session))
+
+
 class SubmodelClient(Participant):
     """One client in one round.
 
@@ -121,6 +126,19 @@ class SubmodelClient(Participant):
         except SecureFLError as error:
             self.abort(str(error))
             raise
+
+    def suspend(self) -> bytes:
+        """See `Participant`."""
+        return msgspec.msgpack.encode((self._plan, super().suspend()))
+
+    def resume(self, data: bytes) -> None:
+        """See `Participant`."""
+        try:
+            plan, session = msgspec.msgpack.decode(data, type=tuple[SubmodelPlan | None, bytes])
+        except msgspec.MsgspecError:
+            raise LocalProtocolError("these bytes are no suspended round") from None
+        super().resume(session)
+        self._plan = plan
 
     def _step(self, message: Any) -> list[Any]:
         if isinstance(message, RoundInvitation):
