@@ -16,14 +16,7 @@ from securefl.errors import FaultyClientError, FaultyServerError, TooFewSurvivor
 from securefl.secagg import Aborted, Params
 from securefl.secagg.dealing import HALF, KeysShared
 from securefl.secagg.keys import KeysAdvertised
-from securefl.secagg.messages import (
-    AdvertiseKeys,
-    Bundle,
-    MaskedInput,
-    Roster,
-    ShareKeys,
-    Unmasking,
-)
+from securefl.secagg.messages import AdvertiseKeys, Bundle, MaskedInput, Roster, ShareKeys, Unmasking
 
 HOLDER = 3
 EVERYBODY = {1, 2, 3, 4, 5, 6}

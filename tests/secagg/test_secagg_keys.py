@@ -10,18 +10,10 @@ import pytest
 from sessions import A, agree, make_client, play, sign_advert, told
 
 from securefl.crypto import suite
-from securefl.errors import (
-    FaultyServerError,
-    ProtocolError,
-    TooFewSurvivorsError,
-)
+from securefl.errors import FaultyServerError, ProtocolError, TooFewSurvivorsError
 from securefl.secagg import Params
 from securefl.secagg.keys import KeysAdvertised, roster_root
-from securefl.secagg.messages import (
-    AdvertiseKeys,
-    Invitation,
-    Roster,
-)
+from securefl.secagg.messages import AdvertiseKeys, Invitation, Roster
 
 AGREED = agree(5, 3, A)
 VICTIM = 3

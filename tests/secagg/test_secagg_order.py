@@ -7,10 +7,7 @@ from typing import Any
 import pytest
 from sessions import A, B, agree, losing, make_client, play
 
-from securefl.errors import (
-    LocalProtocolError,
-    UnexpectedMessageError,
-)
+from securefl.errors import LocalProtocolError, UnexpectedMessageError
 from securefl.secagg import Aborted
 from securefl.secagg.messages import (
     Abort,

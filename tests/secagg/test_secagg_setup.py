@@ -17,9 +17,7 @@ from securefl.errors import (
     RemoteProtocolError,
 )
 from securefl.secagg import Aborted, Limits, Params, Segment, Server, Sum
-from securefl.secagg.messages import (
-    Invitation,
-)
+from securefl.secagg.messages import Invitation
 
 AGREED = agree(5, 3, A)
 

@@ -13,7 +13,7 @@ import dp
 import psu
 from securefl.crypto import Identity
 from securefl.engine.exchange import Exchange
-from securefl.errors import ProtocolError
+from securefl.errors import LocalProtocolError, ProtocolError
 from securefl.secagg import Aborted, Params
 from securefl.secagg.messages import AdvertiseKeys, MaskedInput, ShareKeys, Unmasking
 from securefl.submodel import (
@@ -155,9 +155,9 @@ class Round:
         return {u: m for u, m in self.shown if type(m) is kind}
 
     def claimed(self) -> dict[int, dict[str, set[int]]]:
-        """By client and table, the rows it claimed."""
-        union = self.server.union
-        claims = {u: union[indexset.decode(m.positions, union.size)] for u, m in self.messages(Claim).items()}
+        """By client and table, the rows it claimed, as the server understood it."""
+        union, claims = self.server.union, self.messages(Claim)
+        claims = {u: union[indexset.decode(claims[u].positions, union.size)] for u in self.told(Submodel)}
         return {
             u: {"items": set(own.tolist()), "categories": set(CATEGORY_OF[own].tolist())} for u, own in claims.items()
         }
@@ -260,3 +260,31 @@ def play(
     except ProtocolError as error:
         played.outcome = error
     return played
+
+
+PLAN = make_plan()
+FIVE = {1: [0, 1, 2], 2: [0, 1], 3: [0, 6, 7], 4: [0, 11], 5: [0]}
+"""Five clients' index sets: all hold item 0."""
+VICTIM, OTHERS = 3, {1, 2, 4, 5}
+"""Whom the server lies to, and whom not."""
+
+
+def stopped_at(kind: type, name: str | None = None) -> tuple[SubmodelClient, Any]:
+    """The victim as it is before a message of this kind (of this sum), and that message."""
+    client, withheld = make_client(VICTIM, FIVE[VICTIM], 5), []
+
+    def down(number: int, message: Any) -> Any:
+        if number == VICTIM and type(message) is kind and name in (None, getattr(message, "sum", None)):
+            withheld.append(message)
+            raise LocalProtocolError("the test stops here")
+        return message
+
+    play(PLAN, 3, FIVE, down=down, clients={VICTIM: client})
+    return client, withheld[0]
+
+
+def downloaded() -> SubmodelClient:
+    """The victim with its rows, before it answers with an update."""
+    client, message = stopped_at(Submodel)
+    assert client.receive(message) == []
+    return client

@@ -51,8 +51,6 @@ def of(info: Any) -> st.SearchStrategy[Any]:
             return st.integers(info.ge, info.le)
         case inspect.FloatType():
             return st.floats(min_value=info.gt, exclude_min=True)
-        case inspect.LiteralType(values):
-            return st.sampled_from(values)
         case inspect.BoolType():
             return st.booleans()
         case inspect.LiteralType(choices):
