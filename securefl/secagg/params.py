@@ -19,6 +19,10 @@ COMPLETE_GRAPH_CLIENTS = 128
 """Default limit of the complete graph; larger cohorts are shards or, for dense sums, sparse."""
 
 
+Setting = Literal["semi_honest", "malicious"]
+"""What the server may do: follow the protocol and be curious, or lie to clients."""
+
+
 class Segment(Message, frozen=True):
     """A part of a sum with its own ring Z_2^bits.
 
@@ -54,7 +58,7 @@ class Params(Message, frozen=True):
     """k: neighbours of a client on the sparse graph; None for the complete graph."""
     plan: bytes = b""
     """Hash of the application's plan (for a submodel round, all of sections 3 to 5)."""
-    setting: Literal["semi_honest", "malicious"] = "semi_honest"
+    setting: Setting = "semi_honest"
     """Malicious: the server may lie; survivors sign what they were told before anybody releases a share."""
     min_survivors: Annotated[int, msgspec.Meta(ge=1, le=MAX_CLIENTS)] | None = None
     """Clients that must be in a sum; None, or less than t + 1, is t + 1."""

@@ -148,9 +148,15 @@ class SubmodelClient(Participant):
 
     def _accept_plan(self, params: Params, plan: SubmodelPlan) -> None:
         own = self._submodel_limits
-        n, t, c, kem = params.clients, params.threshold, params.colluders, params.kem
         try:
-            agreed = plan.check().params(clients=n, threshold=t, colluders=c, kem=kem)
+            agreed = plan.check().params(
+                clients=params.clients,
+                threshold=params.threshold,
+                colluders=params.colluders,
+                kem=params.kem,
+                setting=params.setting,
+                min_survivors=params.min_survivors,
+            )
         except ConfigurationError as error:
             raise FaultyServerError(f"the plan cannot be kept: {error}") from None
         if agreed != params:

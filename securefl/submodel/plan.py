@@ -15,6 +15,7 @@ import dp
 import psu
 from securefl.errors import ConfigurationError
 from securefl.secagg import Params, Segment, Sum
+from securefl.secagg.params import Setting
 from securefl.secagg.quantize import Quantization
 from securefl.transcript import Label, digest, transcript_hash
 from securefl.wire import Message, Name
@@ -90,14 +91,24 @@ class SubmodelPlan(Message, frozen=True):
         rows = tuple(Segment(t.name, self.ring_bits, t.width + 1, True) for t in self.tables)
         return Sum(UNION, (cells,)), Sum(UPDATE, (dense, *rows))
 
-    def params(self, *, clients: int, threshold: int, colluders: int, kem: str) -> Params:
+    def params(
+        self,
+        *,
+        clients: int,
+        threshold: int,
+        colluders: int,
+        kem: str,
+        setting: Setting = "semi_honest",
+        min_survivors: int | None = None,
+    ) -> Params:
         """The session's parameters; `ConfigurationError` names the setting that cannot be kept."""
         for how in (self.row_quantization, self.dense_quantization):
             how.check(self.ring_bits, clients)
         if self.row_floor > clients:
             raise ConfigurationError(f"row floor: no row can have {self.row_floor} claimants among {clients} clients")
         self.check()
-        return Params(clients, threshold, colluders, kem, self.sums, None, self.hash).check()
+        agreed = Params(clients, threshold, colluders, kem, self.sums, None, self.hash, setting, min_survivors)
+        return agreed.check()
 
 
 def map_hash(public_map: PublicMap) -> bytes:
