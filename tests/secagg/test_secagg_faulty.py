@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sessions import A, B, Session, agree, deal, losing, make_client, play, sign, values_dealt
 
 from native import field
@@ -126,6 +128,44 @@ def test_if_the_refuser_is_lost_its_dealer_stays(dealer: int) -> None:
 def test_a_lost_dealer_that_one_holder_refused_is_opened_to_the_others(dealer: int) -> None:
     session = play_dealing(noise, {dealer: {HOLDER}}, loses=losing([dealer], MaskedInput))
     assert session.is_exact("a", EVERYBODY - {dealer})
+
+
+@st.composite
+def unusable_edges(draw: st.DrawFn) -> tuple[Params, dict[int, set[int]], set[int], set[int]]:
+    """Parameters, holders of a bad bundle by dealer, and who is lost at MaskedInput and at Unmasking."""
+    n = draw(st.integers(5, 8))
+    t = draw(st.integers(2, n - 2))
+    agreed = agree(n, t, A, colluders=draw(st.integers(1, min(2, t - 1))))
+    clients = st.integers(1, n)
+    edges = draw(st.sets(st.tuples(clients, clients).filter(lambda edge: edge[0] != edge[1]), max_size=4))
+    dealt = {u: {v for dealer, v in edges if dealer == u} for u, _ in edges}
+    return agreed, dealt, draw(st.sets(clients, max_size=2)), draw(st.sets(clients, max_size=2))
+
+
+@settings(max_examples=60)
+@given(unusable_edges())
+def test_unusable_edges_and_losses_together(
+    drawn: tuple[Params, dict[int, set[int]], set[int], set[int]],
+) -> None:
+    """Exact, or too few: of the survivors that no survivor's fellow refused, and of shares that were dealt."""
+    agreed, dealt, mute, silent = drawn
+    t, everybody = agreed.threshold, set(range(1, agreed.clients + 1))
+    refused = {v: {u for u in dealt if v in dealt[u]} for v in everybody}
+    usable = {v for v in everybody if len(refused[v]) <= agreed.colluders and len(everybody) - 1 - len(refused[v]) >= t}
+    sending = usable - mute
+    survivors = sending - {u for v in sending for u in refused[v]}
+    answering = survivors - silent
+    masked = {w for w in everybody - survivors if any(w not in refused[u] for u in survivors)}
+    opens = all(sum(w not in refused[v] for v in answering) >= t for w in masked) and len(answering) > t
+
+    lost = lambda u, m: u in (mute if isinstance(m, MaskedInput) else silent if isinstance(m, Unmasking) else ())  # noqa: E731
+    session = play_dealing(noise, dealt, agreed, loses=lost)
+    assert set(session.errors) == everybody - usable
+    if len(survivors) > t and opens:
+        assert session.is_exact("a", survivors)
+    else:
+        assert isinstance(session.outcome, TooFewSurvivorsError)
+        assert not session.server.results
 
 
 # ---- a dealer whose shares are no shares of what it committed to ----

@@ -70,6 +70,9 @@ def wide(bits: int, words: int, *, by_rows: bool = False) -> tuple[Sum, ...]:
 
 
 IMPOSSIBLE: dict[str, tuple[Params, str]] = {
+    "d2 a cohort of two": (Params(2, 2, 1, "x25519", (A,)), "threshold: 2 of 1 .* use at most 1"),
+    "d2 a cohort of one": (Params(1, 2, 0, "x25519", (A,)), "threshold: 2 of 0 neighbours can never answer"),
+    "d2 everyone but one colluding": (Params(5, 4, 4, "x25519", (A,)), "threshold: 4 lets 4 colluders"),
     "a7 as many colluders as shares": (Params(5, 3, 3, "x25519", (A,)), "threshold: 3 .* use at least 4"),
     "a7 one share opens": (Params(5, 1, 0, "x25519", (A,)), "threshold: 1 .* use at least 2"),
     "a7 more shares than neighbours": (Params(5, 5, 1, "x25519", (A,)), "threshold: 5 of 4 .* use at most 4"),
@@ -104,7 +107,7 @@ IMPOSSIBLE: dict[str, tuple[Params, str]] = {
 def test_parameters_that_cannot_be_kept_are_refused_by_both_sides(no_keys: None, agreed: Params, sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         Server(agreed, [])
-    check_refused(agreed, Limits(min_threshold=1), RemoteProtocolError, sentence)
+    check_refused(agreed, Limits(min_clients=1, min_threshold=1), RemoteProtocolError, sentence)
 
 
 def test_an_unknown_suite_is_a_configuration_error() -> None:

@@ -203,6 +203,12 @@ def test_d9_an_empty_union_still_sums_the_dense_layers(response: tuple[str, ...]
     assert played.opened() == {"dense": [-18, 3, 24, 45], "items": {}, "categories": {}}
 
 
+def test_d3_what_a_client_sends_to_the_union_does_not_tell_how_much_it_holds() -> None:
+    for kind in ("bitmap", "filter"):
+        played = play(make_plan(union=union_plan(kind).to_bytes()), 3, {**SIX, 4: [], 5: range(ITEMS)})
+        assert len({len(message.segments[0]) for message in played.messages(MaskedInput, UNION).values()}) == 1
+
+
 def test_what_is_downloaded_is_the_model_in_16_bits() -> None:
     played = play(make_plan(), 3, SIX)
     dense = DENSE_LAYERS.astype("<f2").tobytes()
