@@ -142,9 +142,7 @@ def unusable_edges(draw: st.DrawFn) -> tuple[Params, dict[int, set[int]], set[in
     return agreed, dealt, draw(st.sets(clients, max_size=2)), draw(st.sets(clients, max_size=2))
 
 
-@settings(max_examples=60)
-@given(unusable_edges())
-def test_unusable_edges_and_losses_together(
+def check_edges(
     drawn: tuple[Params, dict[int, set[int]], set[int], set[int]],
 ) -> None:
     """Exact, or too few: of the survivors that no survivor's fellow refused, and of shares that were dealt."""
@@ -166,6 +164,12 @@ def test_unusable_edges_and_losses_together(
     else:
         assert isinstance(session.outcome, TooFewSurvivorsError)
         assert not session.server.results
+
+
+test_unusable_edges_and_losses_together = settings(max_examples=60)(given(unusable_edges())(check_edges))
+test_unusable_edges_and_losses_at_length = pytest.mark.slow(
+    settings(max_examples=1000)(given(unusable_edges())(check_edges))
+)
 
 
 # ---- a dealer whose shares are no shares of what it committed to ----
