@@ -17,7 +17,7 @@ from securefl.crypto import Private
 from securefl.errors import FaultyClientError, TooFewSurvivorsError
 from securefl.secagg.dealing import HALF, SetUp, half, hashes_of, value_hash
 from securefl.secagg.keys import SecretName, commitment, commitment_of
-from securefl.secagg.messages import AdvertiseKeys, Bundle, MaskedInput, Unmasking
+from securefl.secagg.messages import AdvertiseKeys, MaskedInput, Unmasking
 from securefl.secagg.uploading import pad_key, xor
 
 Holders = Mapping[int, bytes]
@@ -30,8 +30,8 @@ class Cohort(Private):
 
     setup: SetUp
     adverts: Mapping[int, AdvertiseKeys]
-    bundles: Mapping[int, Mapping[int, Bundle]]
-    """dealer -> holder -> bundle; the hashes of a lost dealer's bundles are never needed"""
+    hashes: Mapping[int, Mapping[int, bytes]]
+    """dealer -> holder -> hashes of what was dealt, from the checked bundle of a live dealer"""
     live: frozenset[int]
 
     def neighbours(self, client: int) -> tuple[int, ...]:
@@ -82,11 +82,11 @@ def _masked_with(cohort: Cohort, lost: int, inputs: Mapping[int, MaskedInput]) -
 
 
 def _is_good(cohort: Cohort, owner: int, holder: int, name: SecretName, share: bytes) -> bool:
-    bundle = cohort.bundles.get(owner, {}).get(holder)
-    if bundle is None:
+    hashes = cohort.hashes.get(owner, {}).get(holder)
+    if hashes is None:
         return False
     setup = cohort.setup
-    return value_hash(setup.session, owner, holder, name, share) == hashes_of(setup, bundle)[name]
+    return value_hash(setup.session, owner, holder, name, share) == hashes_of(setup, hashes)[name]
 
 
 def _good_shares(

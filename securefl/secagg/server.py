@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+import msgspec
+
 from securefl.crypto import Private, suite
 from securefl.errors import (
     FaultyClientError,
@@ -29,6 +31,7 @@ from securefl.secagg.keys import Rng, check_advert, roster_root
 from securefl.secagg.masking import Opening, Words
 from securefl.secagg.messages import (
     AdvertiseKeys,
+    Bundle,
     Consistency,
     ConsistencyCheck,
     Delivery,
@@ -42,7 +45,8 @@ from securefl.secagg.messages import (
 )
 from securefl.secagg.params import Params
 from securefl.secagg.recovery import Cohort, recover
-from securefl.secagg.summing import check_upload, open_sum
+from securefl.secagg.spool import InMemorySpool, Spool
+from securefl.secagg.summing import RunningSum, check_upload
 
 Outgoing = dict[bytes, Any]
 """identity key -> message"""
@@ -67,29 +71,29 @@ class AwaitingShares(Private):
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class AwaitingInputs(Private):
-    """A sum is open."""
+    """A sum is open; uploads are added as they arrive."""
 
     cohort: Cohort
     opening: Opening
+    running: RunningSum
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class AwaitingUnmasking(Private):
+    """The survivors of a sum are named, once and for ever. `inputs` are without their segments: those are added."""
+
+    cohort: Cohort
+    opening: Opening
+    running: RunningSum
+    inputs: Mapping[int, MaskedInput]
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class AwaitingConsistency(Private):
     """Malicious setting: the survivors are named, and sign what they were told."""
 
-    cohort: Cohort
-    opening: Opening
-    inputs: Mapping[int, MaskedInput]
+    unmasking: AwaitingUnmasking
     view: View
-
-
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class AwaitingUnmasking(Private):
-    """The survivors of a sum are named, once and for ever."""
-
-    cohort: Cohort
-    opening: Opening
-    inputs: Mapping[int, MaskedInput]
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -108,13 +112,14 @@ class Server:
         invited: Collection[bytes],
         *,
         session: bytes | None = None,
+        spool: Spool | None = None,
         rng: Rng = os.urandom,
     ) -> None:
         self.params = params.check()
         if len(set(invited)) != len(invited) or len(invited) > params.clients:
             raise LocalProtocolError(f"invite at most {params.clients} distinct identities, not {len(invited)}")
         self.session = session or rng(32)
-        self._invited = frozenset(invited)
+        self._invited, self._spool = frozenset(invited), spool or InMemorySpool()
         self._state: object = Created()
         self._awaited: set[bytes] = set()
         self._heard: dict[bytes, Any] = {}
@@ -166,7 +171,7 @@ class Server:
         except RemoteProtocolError as error:
             self.faults[sender] = str(error)
             return self.drop(sender)
-        self._heard[sender] = message
+        self._heard[sender] = self._kept(sender, message)
         self._awaited.discard(sender)
         return {} if self._awaited else self.advance()
 
@@ -196,7 +201,15 @@ class Server:
         """Open a sum whose clients are told by `outgoing`."""
         if len(opening.live) <= self.params.threshold:
             raise TooFewSurvivorsError(len(opening.live), self.params.threshold + 1)
-        return self._wait(AwaitingInputs(cohort, opening), outgoing)
+        return self._wait(self._inputs(cohort, opening), outgoing)
+
+    def _kept(self, sender: bytes, message: Any) -> Any:
+        """What the server holds of a checked message: of an upload, all but the vector, which is in the sum now."""
+        match self._state, message:
+            case AwaitingInputs(running=running), MaskedInput():
+                running.add(self._ids[sender], message.segments)
+                return msgspec.structs.replace(message, segments=[])
+        return message
 
     def _check(self, sender: bytes, message: Any) -> None:
         """Raise unless `message` is what this state awaits from `sender`."""
@@ -205,13 +218,13 @@ class Server:
                 self._check_advert(sender, message)
             case AwaitingShares(cohort), ShareKeys(bundles):
                 self._check_bundles(cohort, self._ids[sender], bundles)
-            case AwaitingInputs(cohort, opening), MaskedInput():
+            case AwaitingInputs(cohort, opening, _), MaskedInput():
                 self._check_input(cohort, opening, self._ids[sender], message)
-            case AwaitingConsistency(cohort, _, _, view), ConsistencyCheck(name, signature):
+            case AwaitingConsistency(view=view), ConsistencyCheck(name, signature):
                 if name != view.sum:
                     raise UnexpectedMessageError("a statement about another sum")
                 view.verify(sender, signature)
-            case AwaitingUnmasking(cohort, opening, _), Unmasking(name, shares):
+            case AwaitingUnmasking(cohort, opening), Unmasking(name, shares):
                 if name != opening.sum.name or not set(shares) <= set(cohort.neighbours(self._ids[sender])):
                     raise UnexpectedMessageError("an answer to another question")
             case _:
@@ -248,13 +261,12 @@ class Server:
                 return self._close_adverts(heard)
             case AwaitingShares(cohort):
                 return self._close_shares(cohort, {self._ids[name]: m for name, m in heard.items()})
-            case AwaitingInputs(cohort, opening):
-                return self._close_inputs(cohort, opening, {self._ids[name]: m for name, m in heard.items()})
-            case AwaitingConsistency(cohort, opening, inputs):
-                statements = {self._ids[name]: m.signature for name, m in heard.items()}
-                return self._close_consistency(cohort, opening, inputs, statements)
-            case AwaitingUnmasking(cohort, opening, inputs):
-                self._close_unmasking(cohort, opening, inputs, {self._ids[name]: m for name, m in heard.items()})
+            case AwaitingInputs() as state:
+                return self._close_inputs(state, {self._ids[name]: m for name, m in heard.items()})
+            case AwaitingConsistency() as state:
+                return self._close_consistency(state, {self._ids[name]: m.signature for name, m in heard.items()})
+            case AwaitingUnmasking() as state:
+                self._close_unmasking(state, {self._ids[name]: m for name, m in heard.items()})
                 return self._next()
         raise LocalProtocolError(f"there is no step to close in state {type(self._state).__name__}")
 
@@ -278,34 +290,35 @@ class Server:
         live = _connected(cohort.setup.graph, frozenset(heard), threshold)
         if len(live) <= threshold:
             raise TooFewSurvivorsError(len(live), threshold + 1, "clients with enough neighbours")
-        bundles = {u: heard[u].bundles for u in live}
-        cohort = replace(cohort, bundles=bundles, live=live)
-        deliveries = {self._names[v]: Delivery({u: bundles[u][v] for u in cohort.neighbours(v)}) for v in live}
+        cohort = replace(cohort, live=live, hashes={u: _hashes(heard[u].bundles) for u in live})
+        deliveries = {self._names[v]: Delivery({u: heard[u].bundles[v] for u in cohort.neighbours(v)}) for v in live}
         opening = self._first_opening(tuple(sorted(live)))
-        return self._wait(AwaitingInputs(cohort, opening), deliveries)
+        return self._wait(self._inputs(cohort, opening), deliveries)
+
+    def _inputs(self, cohort: Cohort, opening: Opening) -> AwaitingInputs:
+        return AwaitingInputs(cohort, opening, RunningSum(opening, self._spool))
 
     def _first_opening(self, live: tuple[int, ...]) -> Opening:
         """The first sum opens with the delivery of the shares."""
         return Opening(self.params.sums[0], live)
 
-    def _close_inputs(self, cohort: Cohort, opening: Opening, heard: Mapping[int, MaskedInput]) -> Outgoing:
+    def _close_inputs(self, state: AwaitingInputs, heard: Mapping[int, MaskedInput]) -> Outgoing:
+        cohort, name = state.cohort, state.opening.sum.name
         inputs = _without_refused(heard)
         if len(inputs) < self.params.needed:
             raise TooFewSurvivorsError(len(inputs), self.params.needed)
-        self.survivors[opening.sum.name] = tuple(sorted(inputs))
-        outgoing = {
-            self._names[u]: Survivors(opening.sum.name, sorted({u, *cohort.neighbours(u)} & inputs.keys()))
-            for u in inputs
-        }
+        for client in heard.keys() - inputs.keys():
+            state.running.take_out(client)
+        state.running.fix()
+        self.survivors[name] = tuple(sorted(inputs))
+        outgoing = {self._names[u]: Survivors(name, sorted({u, *cohort.neighbours(u)} & inputs.keys())) for u in inputs}
+        unmasking = AwaitingUnmasking(cohort, state.opening, state.running, inputs)
         if not self.params.malicious:
-            return self._wait(AwaitingUnmasking(cohort, opening, inputs), outgoing)
-        name, live = opening.sum.name, frozenset(opening.live)
-        view = View(cohort.setup, name, opening.binding, live, frozenset(inputs))
-        return self._wait(AwaitingConsistency(cohort, opening, inputs, view), outgoing)
+            return self._wait(unmasking, outgoing)
+        view = View(cohort.setup, name, state.opening.binding, frozenset(state.opening.live), frozenset(inputs))
+        return self._wait(AwaitingConsistency(unmasking, view), outgoing)
 
-    def _close_consistency(
-        self, cohort: Cohort, opening: Opening, inputs: Mapping[int, MaskedInput], signatures: Mapping[int, bytes]
-    ) -> Outgoing:
+    def _close_consistency(self, state: AwaitingConsistency, signatures: Mapping[int, bytes]) -> Outgoing:
         """Give every survivor that signed t signatures of others. One that did not is still in the sum."""
         threshold = self.params.threshold
         if len(signatures) <= threshold:
@@ -313,19 +326,17 @@ class Server:
         outgoing = {}
         for client in signatures:
             others = islice((item for item in signatures.items() if item[0] != client), threshold)
-            outgoing[self._names[client]] = Consistency(opening.sum.name, dict(others))
-        return self._wait(AwaitingUnmasking(cohort, opening, inputs), outgoing)
+            outgoing[self._names[client]] = Consistency(state.view.sum, dict(others))
+        return self._wait(state.unmasking, outgoing)
 
-    def _close_unmasking(
-        self, cohort: Cohort, opening: Opening, inputs: Mapping[int, MaskedInput], answers: Mapping[int, Unmasking]
-    ) -> None:
-        name = opening.sum.name
+    def _close_unmasking(self, state: AwaitingUnmasking, answers: Mapping[int, Unmasking]) -> None:
+        cohort, name = state.cohort, state.opening.sum.name
         if len(answers) <= self.params.threshold:
             raise TooFewSurvivorsError(len(answers), self.params.threshold + 1)
-        recovered = recover(cohort, name, frozenset(opening.live), inputs, answers)
+        recovered = recover(cohort, name, frozenset(state.opening.live), state.inputs, answers)
         for client in recovered.liars:
             self.faults[self._names[client]] = "it released a share that misses its hash"
-        self.results[name] = open_sum(cohort.setup, opening, inputs, recovered)
+        self.results[name] = state.running.unmask(cohort.setup, recovered)
         self._state = Resting(cohort)
 
     def _next(self) -> Outgoing:
@@ -350,6 +361,11 @@ class Server:
     def _refuse_if_over(self) -> None:
         if isinstance(self._state, Aborted):
             raise LocalProtocolError(f"this session is over: {self._state.reason}")
+
+
+def _hashes(bundles: Mapping[int, Bundle]) -> dict[int, bytes]:
+    """By holder: all the server needs of a bundle once it is delivered."""
+    return {holder: bundle.hashes for holder, bundle in bundles.items()}
 
 
 def _connected(graph: Graph, live: frozenset[int], threshold: int) -> frozenset[int]:

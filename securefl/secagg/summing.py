@@ -1,10 +1,10 @@
-"""The server's arithmetic: add the uploads of the survivors, then take every mask away."""
+"""The server's arithmetic: add uploads as they arrive, then take every mask away, seed by seed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
 
 from native import ring
 from securefl.errors import FaultyClientError
@@ -13,6 +13,7 @@ from securefl.secagg.masking import Masks, Opening, Words, words
 from securefl.secagg.messages import MaskedInput
 from securefl.secagg.params import Segment
 from securefl.secagg.recovery import Recovered
+from securefl.secagg.spool import Spool
 
 
 def check_upload(opening: Opening, client: int, message: MaskedInput) -> None:
@@ -34,29 +35,50 @@ def packed_bytes(segment: Segment, rows: int | None = None) -> int:
     return -(-segment.words * (rows or 0 if segment.by_rows else 1) * segment.bits // 8)
 
 
-def open_sum(
-    setup: SetUp, opening: Opening, inputs: Mapping[int, MaskedInput], recovered: Recovered
-) -> dict[str, Words]:
-    """By segment: the sum of the survivors' values, (words,) or (rows, words); high bits are not cut yet."""
-    totals = [words(s, len(opening.rows_of(s).digests) if s.by_rows else None) for s in opening.sum.segments]
-    for client, message in inputs.items():
-        _add_upload(opening, totals, client, message)
-    masks = Masks(setup, opening)
-    for client, seed in recovered.selves.items():
-        masks.apply_self(totals, seed, client, remove=True)
-    for (survivor, lost), seed in recovered.pairs.items():
-        masks.apply_pair(totals, seed, survivor, lost, remove=True)
-    return {s.name: total for s, total in zip(opening.sum.segments, totals, strict=True)}
+class RunningSum:
+    """The sum of the uploads so far, masks and all: one vector, and a spool in case one has to come out again."""
 
+    def __init__(self, opening: Opening, spool: Spool) -> None:
+        self._opening, self._spool = opening, spool
 
-def _add_upload(opening: Opening, totals: list[Words], client: int, message: MaskedInput) -> None:
-    for segment, total, data in zip(opening.sum.segments, totals, message.segments, strict=True):
-        rows = _count(opening, segment, client)
-        values = ring.unpack(data, segment.bits, segment.words * (1 if rows is None else rows))
-        if rows is None:
-            np.add(total, values, out=total)
-        else:
-            total[opening.rows_of(segment).of(client)] += values.reshape(rows, segment.words)
+    @cached_property
+    def _totals(self) -> list[Words]:
+        rows_of = self._opening.rows_of
+        return [words(s, len(rows_of(s).digests) if s.by_rows else None) for s in self._opening.sum.segments]
+
+    def add(self, client: int, segments: Sequence[bytes]) -> None:
+        """Add a checked upload."""
+        self._spool.put(client, segments)
+        for total, index, values in self._unpacked(client, segments):
+            total[index] += values
+
+    def take_out(self, client: int) -> None:
+        """Remove an upload that was added."""
+        for total, index, values in self._unpacked(client, self._spool.get(client)):
+            total[index] -= values
+
+    def fix(self) -> None:
+        """Nothing will come out any more."""
+        self._spool.clear()
+
+    def unmask(self, setup: SetUp, recovered: Recovered) -> dict[str, Words]:
+        """By segment: the sum of the values, (words,) or (rows, words); high bits are not cut yet."""
+        masks = Masks(setup, self._opening)
+        for client, seed in recovered.selves.items():
+            masks.apply_self(self._totals, seed, client, remove=True)
+        for (survivor, lost), seed in recovered.pairs.items():
+            masks.apply_pair(self._totals, seed, survivor, lost, remove=True)
+        return {s.name: total for s, total in zip(self._opening.sum.segments, self._totals, strict=True)}
+
+    def _unpacked(self, client: int, segments: Sequence[bytes]) -> Iterator[tuple[Words, Any, Words]]:
+        """For each segment: its total, the client's place in it, and the client's residues."""
+        for segment, total, data in zip(self._opening.sum.segments, self._totals, segments, strict=True):
+            if not segment.by_rows:
+                yield total, slice(None), ring.unpack(data, segment.bits, segment.words)
+                continue
+            index = self._opening.rows_of(segment).of(client)
+            values = ring.unpack(data, segment.bits, segment.words * len(index))
+            yield total, index, values.reshape(len(index), segment.words)
 
 
 def _count(opening: Opening, segment: Segment, client: int) -> int | None:

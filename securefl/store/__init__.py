@@ -1,8 +1,9 @@
-"""What must outlive a process, in SQLite: permanent answers of claims, and a client's sessions and answers."""
+"""What must outlive a process, in SQLite, and what does not fit into memory: answers, sessions, uploads."""
 
 from __future__ import annotations
 
 from securefl.store.journal import SqliteJournal
 from securefl.store.memo import SqliteMemo
+from securefl.store.spool import FileSpool
 
-__all__ = ["SqliteJournal", "SqliteMemo"]
+__all__ = ["FileSpool", "SqliteJournal", "SqliteMemo"]

@@ -19,7 +19,8 @@ from securefl.secagg import Opening, Params, Participant, Rows, Segment, Server,
 from securefl.secagg.dealing import HALF, SetUp
 from securefl.secagg.masking import Masks, residues, words
 from securefl.secagg.recovery import Recovered
-from securefl.secagg.summing import open_sum
+from securefl.secagg.spool import InMemorySpool
+from securefl.secagg.summing import RunningSum
 from securefl.secagg.uploading import Ready, mask_input
 from securefl.transcript import Label, digest
 
@@ -96,7 +97,10 @@ def open_all(ready: Mapping[int, Ready], views: Mapping[int, Opening]) -> dict[s
     """What the server opens if each client masks in its own view; the server's is that of client 1."""
     inputs = {u: mask_input(ready[u], own(views[u], u), inputs_of(u, views[u]))[1] for u in LIVE}
     selves = {u: ready[u].keys.secrets[views[u].sum.name, "b"] for u in LIVE}
-    totals = open_sum(ready[1].keys.setup, views[1], inputs, Recovered(selves, {}, frozenset()))
+    running = RunningSum(views[1], InMemorySpool())
+    for u, message in inputs.items():
+        running.add(u, message.segments)
+    totals = running.unmask(ready[1].keys.setup, Recovered(selves, {}, frozenset()))
     return {s.name: cut(s, totals[s.name]).reshape(-1, s.words).tolist() for s in views[1].sum.segments}
 
 
