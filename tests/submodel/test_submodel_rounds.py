@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from rounds import (
     TABLES,
     TRUTH,
     Round,
+    make_client,
     make_plan,
     play,
     union_plan,
@@ -26,9 +28,11 @@ from rounds import (
 import bloom
 from securefl.errors import TooFewSurvivorsError, UnexpectedMessageError
 from securefl.secagg import Aborted
-from securefl.secagg.messages import MaskedInput, Unmasking
+from securefl.secagg.dealing import KeysShared
+from securefl.secagg.messages import Bundle, MaskedInput, ShareKeys, Unmasking
 from securefl.submodel import UNION, UPDATE
 from securefl.submodel.messages import Submodel, UnionAnnounced
+from securefl.transcript import Label
 
 SIX = {1: [0, 1, 2], 2: [0, 1], 3: [5, 6, 7], 4: [0, 11], 5: [5], 6: [1, 10]}
 """Six clients' index sets."""
@@ -145,6 +149,34 @@ def test_e1_the_boundary_at_every_message(step: int, missing: int) -> None:
     assert (UPDATE in fate.opened) == (missing <= 2)
     assert (UNION in fate.opened) == (missing <= 2 or step >= 4)
     check(play(make_plan(row_floor=2), 3, SIX, loses=fate.loses), fate, "bitmap")
+
+
+@pytest.mark.parametrize("dealer", [1, 6], ids=["lower dealer", "higher dealer"])
+@pytest.mark.parametrize("lost", [set(), {4}], ids=["claims", "lost at its claim"])
+def test_a_dealer_of_an_unusable_bundle_is_left_out_of_both_sums(dealer: int, lost: set[int]) -> None:
+    """Client 3 cannot use what it was dealt. It names the dealer where that is live, and only there."""
+    clients = {dealer: make_client(dealer, SIX[dealer], 6)}
+
+    def up(client: int, message: Any) -> Any:
+        if client != dealer or not isinstance(message, ShareKeys):
+            return message
+        return ShareKeys(message.bundles | {3: unusable(clients[dealer].state, 3)})
+
+    fate = Fate(6, 3, {(dealer, step) for step in lost}, may_return=True)
+    played = play(make_plan(), 3, SIX, up=up, clients=clients, loses=fate.loses, may_return=True)
+    assert played.is_exact(SIX.keys() - {dealer})
+    assert played.server.union.tolist() == sorted(set().union(*(SIX[u] for u in SIX.keys() - {dealer})))
+    assert played.messages(MaskedInput, UNION)[3].refused == [dealer]
+    assert played.messages(MaskedInput, UPDATE)[3].refused == ([] if lost else [dealer])
+    assert not played.server.faults
+
+
+def unusable(shared: KeysShared, holder: int) -> Bundle:
+    """Signed noise."""
+    setup, box = shared.setup, bytes(99)
+    hashes = bytes(32 * len(setup.dealt))
+    parts = (setup.session, setup.root, shared.id, holder, box, hashes)
+    return Bundle(box, hashes, shared.identity.sign(Label.BUNDLE, *parts))
 
 
 def test_a_client_lost_in_the_union_may_claim() -> None:
