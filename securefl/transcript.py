@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import struct
+from typing import Any
 
 from Crypto.Hash import TupleHash256
 from cryptography.hazmat.primitives import hashes
@@ -57,7 +58,8 @@ def digest(label: Label, *parts: Part) -> bytes:
 
 def transcript_hash(label: Label, *parts: Part) -> bytes:
     """32-byte TupleHash256 (NIST SP 800-185) customised by the label: for the few hashes that name a whole view."""
-    state = TupleHash256.new(digest_bytes=32, custom=label.value)
+    options: dict[str, Any] = {"digest_bytes": 32, "custom": label.value}  # older stubs say `custom: int`
+    state = TupleHash256.new(**options)
     for part in parts:
         state.update(_to_bytes(part))
     return state.digest()

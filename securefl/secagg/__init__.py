@@ -6,8 +6,9 @@ return messages; whoever embeds them carries the bytes (`to_client` and `to_serv
 
 from __future__ import annotations
 
-from securefl.secagg import messages
+from securefl.secagg import messages, shards
 from securefl.secagg.client import Aborted, Client, Participant
+from securefl.secagg.finder import FailureExponents, degree_and_threshold, failure_exponents
 from securefl.secagg.graph import Graph
 from securefl.secagg.limits import Limits
 from securefl.secagg.masking import Opening, Rows, cut, signed
@@ -21,6 +22,7 @@ to_server: Codec[messages.ToServer] = Codec(messages.ToServer)
 __all__ = [
     "Aborted",
     "Client",
+    "FailureExponents",
     "Graph",
     "Limits",
     "Opening",
@@ -33,7 +35,10 @@ __all__ = [
     "Sum",
     "cut",
     "default_threshold",
+    "degree_and_threshold",
+    "failure_exponents",
     "messages",
+    "shards",
     "signed",
     "to_client",
     "to_server",

@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from securefl.secagg.finder import degree_and_threshold
 from securefl.transcript import Label, digest
+
+__all__ = ["Graph", "degree_and_threshold"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from securefl.store.events import SqliteEventLog
 from securefl.store.journal import SqliteJournal
 from securefl.store.memo import SqliteMemo
 from securefl.store.spool import FileSpool
 
-__all__ = ["FileSpool", "SqliteJournal", "SqliteMemo"]
+__all__ = ["FileSpool", "SqliteEventLog", "SqliteJournal", "SqliteMemo"]
