@@ -91,7 +91,7 @@ def _clicks(
 
 def _draw(cumulative: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.int64]:
     """Index drawn in proportion to the steps of ``cumulative``, by inversion of u in [0, 1)."""
-    places = np.searchsorted(cumulative, u * cumulative[-1], side="right")
+    places: NDArray[np.intp] = np.searchsorted(cumulative, u * cumulative[-1], side="right")
     return places.clip(max=len(cumulative) - 1).astype(np.int64)  # u * total may round up to the total
 
 

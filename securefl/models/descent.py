@@ -63,16 +63,20 @@ def loss_and_gradient(weights: LocalWeights, batch: Batch) -> tuple[float, Gradi
 class Descent:
     """Plain SGD: ``rate`` for the dense parameters, ``embedding_rate`` times as much for rows and user.
 
-    A gradient longer than ``gradient_norm`` is scaled down to it.
+    A gradient longer than ``gradient_norm`` is scaled down to it. A lone category is not trained: its gradient grows
+    with the length of the history, and scaling it down would leave nothing to the items.
     """
 
     rate: float
     embedding_rate: float
     gradient_norm: float
+    train_categories: bool
 
     def step(self, weights: LocalWeights, batch: Batch) -> float:
         """One step, in place; the loss before it. ConfigurationError when it is no longer finite."""
         loss, gradient = loss_and_gradient(weights, batch)
+        if not self.train_categories:
+            gradient.categories[1][...] = 0
         norm = gradient.norm()
         if not isfinite(loss + norm):
             raise ConfigurationError(f"local training diverged at learning rate {self.rate:g}; lower it")
