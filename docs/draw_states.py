@@ -24,9 +24,9 @@ An arrow is a message and where it leads. What is not drawn is refused:
   answered or was dropped, or when it is told to `advance`; with too few left it is `Aborted`. Where it awaits nobody
   (`Created`, `Resting`) it ignores what it is sent.
 
-`QuantizedUpdate` is no message: a client's own training hands it to `upload`. Arrows marked *malicious* or *semi-honest* exist in
-that setting only. A test walks client and server through every pair of state and message and compares with the tables
-that this page is drawn from.
+`QuantizedUpdate` is no message: a client's own training hands it to `upload`. Arrows marked *malicious* or
+*semi-honest* exist in that setting only. A test walks client and server through every pair of state and message and
+compares with the tables that this page is drawn from.
 """
 
 TITLES: Mapping[str, tuple[str, Mapping[str, Table]]] = {
