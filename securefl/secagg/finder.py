@@ -151,8 +151,8 @@ def _connected_from(n: int, gone: int, sigma: int) -> int:
 def _rare(n: int, marked: int, k: int, bits: int) -> int:
     """The smallest x such that n Pr[HG(n, marked, k) >= x] <= 2^-bits.
 
-    Masses are relative to that of the mean, and as far to both sides as Hoeffding (1963, section 6: draws without
-    replacement) leaves more than CUT_BITS below the bound outside; of the four ways to read HG the narrowest counts.
+    Masses are relative to that of the mean, and taken so far to both sides that those outside sum to 2^-CUT_BITS of the
+    bound at most (Hoeffding 1963, section 6: draws without replacement; of four ways to read HG the narrowest counts).
     """
     mean = k * marked // n
     reach = 2 + ceil(sqrt(min(k, marked, n - k, n - marked) * log(2) * (bits + log2(n) + 1 + CUT_BITS) / 2))
