@@ -35,6 +35,13 @@ class SyntheticPlan:
     taste: float = 0.8
     shown: float = 0.8
 
+    def __post_init__(self) -> None:
+        if min(self.users, self.categories, self.clicks, self.favourites) < 1 or self.items < self.categories:
+            raise ConfigurationError(
+                "a synthetic log needs `users`, `categories`, `clicks` and `favourites` of at least 1, "
+                f"and no fewer `items` ({self.items}) than `categories` ({self.categories})"
+            )
+
 
 PRESETS = {
     "small": SyntheticPlan(users=2_000, items=20_000, categories=200, clicks=22, exponent=1.0, favourites=5),
