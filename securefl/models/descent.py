@@ -29,6 +29,11 @@ class LocalWeights:
         """Independent copies of all arrays."""
         return LocalWeights(self.dense.copy(), self.rows.copy(), self.user.copy())
 
+    def finite(self) -> bool:
+        """Whether no number is NaN or infinite."""
+        parts = (self.dense, self.rows.items, self.rows.categories, self.user)
+        return all(bool(np.isfinite(part).all()) for part in parts)
+
 
 @dataclass(frozen=True)
 class Gradient:
@@ -79,7 +84,7 @@ class Descent:
             gradient.categories[1][...] = 0
         norm = gradient.norm()
         if not isfinite(loss + norm):
-            raise ConfigurationError(f"local training diverged at learning rate {self.rate:g}; lower it")
+            raise self._diverged()
         rate = self.rate * self.gradient_norm / max(norm, self.gradient_norm)
         far = rate * self.embedding_rate
         for name, parameter in views(weights.dense, len(weights.user)).items():
@@ -93,13 +98,18 @@ class Descent:
         return loss
 
     def run(self, weights: LocalWeights, samples: LocalSamples, *, epochs: int, batch: int, seed: int) -> float:
-        """Every step of local training, in place; the mean loss over the last epoch."""
+        """Every step of local training, in place; the mean loss over the last epoch. Raises like `step`."""
         rng, loss = np.random.default_rng(seed), 0.0
         with np.errstate(over="ignore", invalid="ignore"):  # `step` looks at the result
             for _ in range(epochs):
                 parts = list(_shuffled(samples, batch, rng))
                 loss = sum(len(part) * self.step(weights, pad(part)) for part in parts) / len(samples)
+        if not weights.finite():  # no step has looked at what the last one left
+            raise self._diverged()
         return loss
+
+    def _diverged(self) -> ConfigurationError:
+        return ConfigurationError(f"local training diverged at learning rate {self.rate:g}; lower it")
 
 
 def _shuffled(samples: LocalSamples, size: int, rng: np.random.Generator) -> Iterator[LocalSamples]:
