@@ -307,6 +307,7 @@ class Server:
         inputs = _without_refused(heard)
         if len(inputs) < self.params.needed:
             raise TooFewSurvivorsError(len(inputs), self.params.needed)
+        self._check_openable(cohort, inputs.keys())
         for client in heard.keys() - inputs.keys():
             state.running.take_out(client)
         state.running.fix()
@@ -317,6 +318,13 @@ class Server:
             return self._wait(unmasking, outgoing)
         view = View(cohort.setup, name, state.opening.binding, frozenset(state.opening.live), frozenset(inputs))
         return self._wait(AwaitingConsistency(unmasking, view), outgoing)
+
+    def _check_openable(self, cohort: Cohort, survivors: Collection[int]) -> None:
+        """On a sparse graph: every secret that will be asked for must have t living holders, or nobody is asked."""
+        for client in () if cohort.setup.graph.complete else cohort.live:
+            holders = sum(v in survivors for v in cohort.neighbours(client))
+            if holders < self.params.threshold and (holders or client in survivors):
+                raise TooFewSurvivorsError(holders, self.params.threshold, f"living neighbours of client {client}")
 
     def _close_consistency(self, state: AwaitingConsistency, signatures: Mapping[int, bytes]) -> Outgoing:
         """Give every survivor that signed t signatures of others. One that did not is still in the sum."""
