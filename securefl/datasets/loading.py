@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from .negatives import with_negatives
 
 POSITIVE_RATING = 4
 HIGHEST_RATING = 5
-INT64_DIGITS = 18
-"""A number of so many digits fits in int64, whatever the digits are."""
 EXACT_FLOAT = 2.0**53
+SPELLED = re.compile(r"0\d|.*[_eE+]")
+"""Ids such as 0042, 1_2 and 1e5: as numbers they would change, or fall together with others, so they stay text."""
 
 
 def load_click_log(path: str | Path, *, seed: int = 0) -> ClickLog:
@@ -58,19 +59,19 @@ def _categories(item: NDArray[np.int64], column: _Column | None, items: int) -> 
 
 
 def _parse(values: NDArray[Any]) -> NDArray[Any] | None:
-    """Text as int64, else as float64; None if some entry is no number. Numbers stay as they are."""
+    """Text as int64, uint64 or float64, the first that fits; None if some entry is no number. Numbers stay."""
     if values.dtype.kind != "U":
         return values
-    digits = np.char.isdecimal(values) & (np.char.str_len(values) <= INT64_DIGITS)
-    try:
-        return values.astype(np.int64 if digits.all() else np.float64)
-    except ValueError:
-        return None
+    for kind in (np.int64, np.uint64, np.float64):  # hashes and times in nanoseconds are exact as integers only
+        try:
+            return values.astype(kind)
+        except (ValueError, OverflowError):
+            continue
+    return None
 
 
-def _has_leading_zero(values: NDArray[Any]) -> bool:
-    """Whether turning the text into numbers would lose zeros: ids such as 0042 stay text."""
-    return values.dtype.kind == "U" and bool((np.char.startswith(values, "0") & (np.char.str_len(values) > 1)).any())
+def _is_spelled(values: NDArray[Any]) -> bool:
+    return values.dtype.kind == "U" and any(map(SPELLED.match, values))
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class _Column:
 
     def compact(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """The distinct ids, sorted, and for each row the place of its id among them."""
-        numbers = None if _has_leading_zero(self.values) else _parse(self.values)
+        numbers = None if _is_spelled(self.values) else _parse(self.values)
         ids, places = np.unique(self.values if numbers is None else self._integers(numbers), return_inverse=True)
         return ids, places.astype(np.int64)
 
