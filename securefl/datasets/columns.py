@@ -27,6 +27,8 @@ LARGEST = 2**30
 """Bytes of a csv file or of one npz array: what is larger is refused before it is read."""
 LONGEST_FIELD = 256
 CHUNK = 65_536
+MAGIC = b"PK\x03\x04"
+WRITTEN_BY_NUMPY = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read_columns(path: Path) -> Columns:
@@ -71,9 +73,8 @@ def _wanted(path: Path, names: Sequence[str]) -> list[str]:
 
 def _read_npz(path: Path) -> Columns:
     try:
-        with zipfile.ZipFile(path) as archive:
-            sizes = {entry.filename.removesuffix(".npy"): entry.file_size for entry in archive.infolist()}
-        wanted = _wanted(path, list(sizes))
+        entries = [(entry.filename.removesuffix(".npy"), entry.file_size) for entry in _entries(path)]
+        wanted, sizes = _wanted(path, [name for name, _ in entries]), dict(entries)
         for name in wanted:
             if sizes[name] > LARGEST:
                 raise ConfigurationError(
@@ -85,6 +86,16 @@ def _read_npz(path: Path) -> Columns:
         raise ConfigurationError(f"{path}: is damaged or no npz archive; save it with numpy.savez") from error
 
 
+def _entries(path: Path) -> list[zipfile.ZipInfo]:
+    """What the archive holds; BadZipFile for one that numpy did not write: zipfile forgives and unpacks more."""
+    with path.open("rb") as file:
+        magic = file.read(len(MAGIC))
+        entries = zipfile.ZipFile(file).infolist()
+    if magic != MAGIC or any(entry.compress_type not in WRITTEN_BY_NUMPY for entry in entries):
+        raise zipfile.BadZipFile
+    return entries
+
+
 def _array(path: Path, name: str, arrays: Any) -> NDArray[Any]:
     try:
         array = arrays[name]
@@ -93,8 +104,8 @@ def _array(path: Path, name: str, arrays: Any) -> NDArray[Any]:
             f"{path}: array {name!r} cannot be read; save it as plain numbers or text, not as Python objects"
         ) from error
     if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind not in "biufU":
-        shape = getattr(array, "shape", None)
-        raise ConfigurationError(f"{path}: array {name!r} has shape {shape}; it must hold one number or text per row")
+        kind = f"shape {array.shape} and type {array.dtype}" if isinstance(array, np.ndarray) else "no array format"
+        raise ConfigurationError(f"{path}: array {name!r} has {kind}; it must hold one number or text per row")
     return array
 
 
