@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,6 +72,29 @@ def test_held_out_samples_of_many_users_are_those_of_each(shown: list[Shown], da
     samples, owner = log.held_out(np.array(some, np.int64))
     assert plain(samples) == [row for user in some for row in plain(log.test(user))]
     assert len(owner) == len(samples)
+
+
+@given(users, st.data())
+def test_nothing_trained_on_depends_on_what_is_held_out(shown: list[Shown], data: st.DataObject) -> None:
+    log = log_of(shown)
+    user = data.draw(st.integers(0, log.users - 1))
+    train = log.train(user)
+    changed = np.ones(len(log), bool)
+    changed[np.flatnonzero(log.user == user)[: len(train)]] = False
+    other = replace(log, item=np.where(changed, ITEMS - 1 - log.item, log.item), label=log.label ^ changed)
+    assert plain(other.train(user)) == plain(train)
+    assert other.train(user).clicks.tolist() == train.clicks.tolist()  # not even an unused later click is handed out
+    assert other.index_set(user).tolist() == log.index_set(user).tolist()
+
+
+@given(users, st.data())
+def test_a_later_sample_never_shows_in_an_earlier_history(shown: list[Shown], data: st.DataObject) -> None:
+    user = data.draw(st.integers(0, len(shown) - 1))
+    cut = data.draw(st.integers(0, len(shown[user])))
+    later = [(ITEMS - 1 - item, not clicked) for item, clicked in shown[user][cut:]]
+    log, other = log_of(shown), log_of([*shown[:user], shown[user][:cut] + later, *shown[user + 1 :]])
+    before, after = ([row[2] for row in plain(each.train(user)) + plain(each.test(user))] for each in (log, other))
+    assert before[: cut + 1] == after[: cut + 1]
 
 
 def test_four_samples_are_too_few_to_split() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,19 @@ pytestmark = pytest.mark.needs("data")
 
 @pytest.fixture(scope="module")
 def amazon(data_folder: Path) -> ClickLog:
-    return load_click_log(data_folder / "amazon-electronics" / "amazon_train.npz")
+    return load_timed(data_folder / "amazon-electronics" / "amazon_train.npz")
 
 
 @pytest.fixture(scope="module")
 def movies(data_folder: Path) -> ClickLog:
-    return load_click_log(data_folder / "ml-100k" / "ml100k.npz")
+    return load_timed(data_folder / "ml-100k" / "ml100k.npz")
+
+
+def load_timed(path: Path) -> ClickLog:
+    start = time.perf_counter()
+    log = load_click_log(path)
+    print(f"{path.name}: {len(log):,} rows in {time.perf_counter() - start:.2f} s")  # noqa: T201 - shown by -s
+    return log
 
 
 def samples_per_user(log: ClickLog) -> list[float]:
@@ -48,6 +56,24 @@ def test_movielens(movies: ClickLog) -> None:
     assert movies.label.sum() == 34_174 + 21_201
     assert samples_per_user(movies) == [20, 23, 65, 106.04, pytest.approx(244.4), 737]
     assert users_per_item(movies) == [1, 27, 59.45, 583]
+
+
+@pytest.mark.parametrize(("name", "mean", "largest"), [("amazon", 0.00184, 0.013277), ("movies", 0.063047, 0.438169)])
+def test_what_a_user_has_seen_is_a_small_part(
+    name: str, mean: float, largest: float, request: pytest.FixtureRequest
+) -> None:
+    log: ClickLog = request.getfixturevalue(name)
+    part = np.bincount(np.unique(log.user * log.items + log.item) // log.items) / log.items
+    assert part.mean() == pytest.approx(mean, abs=5e-6)
+    assert part.max() == pytest.approx(largest, abs=5e-7)
+
+
+def test_without_times_the_rows_of_a_user_stay_in_order(amazon: ClickLog, data_folder: Path) -> None:
+    source = np.load(data_folder / "amazon-electronics" / "amazon_train.npz")
+    for user in (0, 7, amazon.users - 1):
+        theirs, own = source["user"] == amazon.user_ids[user], amazon.user == user
+        assert amazon.item_ids[amazon.item[own]].tolist() == source["item"][theirs].tolist()
+        assert amazon.label[own].tolist() == (source["click"][theirs] == 1).tolist()
 
 
 def test_original_ids_and_times_are_kept(movies: ClickLog, data_folder: Path) -> None:

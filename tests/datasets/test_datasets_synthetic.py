@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -45,6 +46,34 @@ def test_items_are_unequally_popular(small: ClickLog) -> None:
     assert (shown == 0).mean() < 0.3
 
 
+def test_popularity_is_that_of_zipf_where_there_is_no_taste() -> None:
+    plan = replace(PRESETS["small"], taste=0.0, items=2_000, users=20_000, clicks=5)
+    log = synthetic_click_log(plan)
+    clicks = np.sort(np.bincount(log.item[log.label], minlength=plan.items))[::-1]
+    weight = (np.arange(plan.items) + plan.head) ** -plan.exponent
+    share, expected = (np.cumsum(column) / column.sum() for column in (clicks, weight))
+    for top in (20, 200, 1_000):  # evenly drawn items would have shares of 0.01, 0.1 and 0.5
+        assert share[top - 1] == pytest.approx(expected[top - 1], rel=0.1)
+    assert expected[19] > 0.1
+
+
+def test_every_user_has_samples_with_and_without_click(small: ClickLog) -> None:
+    for clicked in (True, False):
+        assert np.unique(small.user[small.label == clicked]).tolist() == list(range(small.users))
+
+
+def test_small_takes_less_than_two_seconds() -> None:
+    start = time.process_time()
+    synthetic_click_log("small", seed=3)
+    assert time.process_time() - start < 2  # measured: a twentieth of a second
+
+
+def test_the_global_generator_is_left_alone() -> None:
+    before = np.random.get_state()[1].tolist()
+    synthetic_click_log("small", seed=3)
+    assert np.random.get_state()[1].tolist() == before
+
+
 def match_auc(log: ClickLog) -> float | None:
     """AUC of the share of a user's earlier clicks that have the target's category."""
     samples, _ = log.held_out(np.arange(300))
@@ -62,6 +91,12 @@ def test_taste_can_be_learned_and_without_taste_there_is_nothing(small: ClickLog
     assert blank is not None
     assert tasteful > 0.8
     assert abs(blank - 0.5) < 0.05
+
+
+def test_shuffled_labels_cannot_be_learned(small: ClickLog) -> None:
+    shuffled = match_auc(replace(small, label=np.random.default_rng(0).permutation(small.label)))
+    assert shuffled is not None
+    assert abs(shuffled - 0.5) < 0.1  # what is left: items that many users click
 
 
 def test_a_plan_of_ones_own() -> None:
