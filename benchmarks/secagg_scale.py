@@ -71,7 +71,7 @@ def session(n: int, dim: int, dropout: float, corrupt: float, kem: str) -> list[
     """One sum of n clients; raises if it is not the clear sum of its survivors."""
     degree, threshold = graph(n, corrupt, dropout)
     sums = (Sum("a", (Segment(SEGMENT, BITS, dim),)),)
-    agreed = Params(n, threshold, min(threshold - 1, int(corrupt * n)), kem, sums, degree).check()
+    agreed = Params(n, threshold, int(corrupt * n), kem, sums, degree).check()
     with Clients(agreed) as clients:
         names = clients.names
         server, lost = Timed(Server(agreed, names, spool=FileSpool())), set(names[: int(dropout * n)])

@@ -24,9 +24,11 @@ from gmpy2 import comb  # type: ignore[import-untyped]  # ships no annotations
 from numpy.typing import NDArray
 
 from securefl.errors import ConfigurationError
-from securefl.secagg.params import MAX_CLIENTS
 
-__all__ = ["Adversary", "FailureExponents", "degree_and_threshold", "failure_exponents"]
+__all__ = ["MAX_CLIENTS", "Adversary", "FailureExponents", "degree_and_threshold", "failure_exponents"]
+
+MAX_CLIENTS = 1 << 20
+"""The largest cohort."""
 
 Adversary = Literal["none", "semi_honest", "semi_malicious"]
 """Nobody; a curious server with corrupt clients; the same with a server that tells some clients that another survived,

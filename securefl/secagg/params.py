@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import lru_cache
 from typing import Annotated, Literal
 
@@ -9,12 +10,15 @@ import msgspec
 
 from securefl.crypto import suite
 from securefl.errors import ConfigurationError
+from securefl.secagg.finder import MAX_CLIENTS, failure_exponents
 from securefl.transcript import Label, transcript_hash
 from securefl.wire import Message, Name
 
-MAX_CLIENTS = 1 << 20
 MAX_ROW_BYTES = 16 << 16
 """A row's blocks are numbered in 16 bits (protocol section 2)."""
+SMALLEST_SPARSE = 4
+NEGLIGIBLE = -41
+"""log2 of the probability at which a sparse graph counts as safe: 2^-40 for both ways to fail together."""
 COMPLETE_GRAPH_CLIENTS = 128
 """Default limit of the complete graph; larger cohorts are shards or, for dense sums, sparse."""
 
@@ -76,17 +80,30 @@ class Params(Message, frozen=True):
             raise ConfigurationError(
                 f"threshold: {self.threshold} of {neighbours} neighbours can never answer; use at most {neighbours}"
             )
-        if self.threshold < max(2, self.colluders + 1):
+        reach = min(self.colluders, neighbours) if self.degree is None else 1
+        if self.threshold < max(2, reach + 1):
             raise ConfigurationError(
-                f"threshold: {self.threshold} lets {max(1, self.colluders)} colluders open every mask; "
-                f"use at least {max(2, self.colluders + 1)}"
+                f"threshold: {self.threshold} lets {max(1, reach)} colluders open every mask; use at least "
+                f"{max(2, reach + 1)}"
             )
         if self.malicious:
             self._check_malicious()
+        elif self.degree is not None and self.clients >= SMALLEST_SPARSE:
+            self._check_degree(self.degree)
         if self.needed > self.clients:
             raise ConfigurationError(f"min_survivors: {self.needed} of {self.clients} clients can never answer")
         self._check_sums()
         return self
+
+    def _check_degree(self, degree: int) -> None:
+        """The corrupt clients alone must neither open a neighbour nor cut one off, but with probability 2^-40."""
+        risk = failure_exponents(self.clients, degree, self.threshold, Fraction(self.colluders, self.clients), 0)
+        if risk.unmasked > NEGLIGIBLE or risk.disconnected > NEGLIGIBLE:
+            raise ConfigurationError(
+                f"degree: with {self.colluders} corrupt of {self.clients} clients, {degree} neighbours and threshold "
+                f"{self.threshold} are not safe (2^{max(risk.unmasked, risk.disconnected):.0f}); take both from "
+                "degree_and_threshold, or leave degree out"
+            )
 
     def _check_malicious(self) -> None:
         """Two lists of survivors that differ must not both find t signatures of honest clients (protocol section 0)."""

@@ -144,3 +144,26 @@ def test_b4_no_secret_is_drawn_twice() -> None:
     secrets = [secret for client in clients for secret in client.state.secrets.values()]
     assert len(set(secrets)) == len(secrets) == 12
     assert len({client.state.channel.public for client in clients}) == 3
+
+
+@pytest.mark.parametrize(
+    ("degree", "threshold", "colluders", "safe"),
+    [
+        (50, 23, 500, True),
+        (50, 22, 500, False),
+        (20, 9, 500, False),
+        (20, 9, 8, True),
+        (4, 2, 0, True),
+        (4, 2, 2, False),
+    ],
+)
+def test_a7_a_degree_too_small_for_the_cohort_is_refused(
+    degree: int, threshold: int, colluders: int, safe: bool
+) -> None:
+    """At 10,000 clients of whom 5 % are corrupt, (50, 23) is what the finder gives."""
+    params = Params(10_000, threshold, colluders, "x25519", (A,), degree)
+    if safe:
+        assert params.check() is params
+        return
+    with pytest.raises(ConfigurationError, match="degree"):
+        params.check()
