@@ -132,6 +132,8 @@ class Host:
                 server.check_input(self.opening, u, m)
             case "ConsistencyCheck":
                 server.check_statement(self.opening, u, m)
+            case "Unmasking":
+                server.check_unmasking(self.opening, u, m)
 
     def close(self, name: str, heard: Mapping[int, Fields]) -> Told | None:
         """The next message, once a step is over."""
@@ -239,10 +241,16 @@ class RoundHost(Host):
         self.union = rounds.encode_index_set(self.members, len(cells))
         return "UnionAnnounced", {u: {"union": self.union} for u in sorted(self.server.live)}
 
+    def check(self, u: int, name: str, m: Fields, heard: Mapping[int, Fields]) -> None:
+        super().check(u, name, m, heard)
+        if name == "Claim":
+            rounds.decode_index_set(m["positions"], len(self.members))
+
     def close(self, name: str, heard: Mapping[int, Fields]) -> Told | None:
         if name != "Claim":
             return super().close(name, heard)
         live, about = sorted(heard), self.about
+        self.server.enough(len(live))
         positions = {u: rounds.decode_index_set(heard[u]["positions"], len(self.members)) for u in live}
         claims = {u: [self.members[i] for i in at] for u, at in positions.items()}
         tables = rounds.claimed_tables(about.plan, about.maps, about.model, claims)

@@ -42,6 +42,7 @@ def vectors() -> dict[str, Any]:
         "Roster": bundles(by_name["Roster"]),
         "Delivery": inputs(by_name["Delivery"]),
         "Survivors": statements(by_name["Survivors"]),
+        "Consistency": unmaskings(by_name["Consistency"]),
     }
     return {
         "to_client": [changed(name, by_name[name].down[2], CLIENT, case) for name in told for case in told[name]],
@@ -250,4 +251,14 @@ def statements(step: Step) -> list[Case]:
     return [
         ("about another sum", UNEXPECTED, {"sum": "b"}),
         ("a signature that does not verify", CRYPTO, {"signature": flipped(told["signature"])}),
+    ]
+
+
+def unmaskings(step: Step) -> list[Case]:
+    _, told = parse(step.up[2], SERVER)
+    shares = told["shares"]
+    return [
+        ("of another sum", UNEXPECTED, {"sum": "b"}),
+        ("a share of nobody's secret", UNEXPECTED, {"shares": shares | {STRANGER: shares[1]}}),
+        ("a share of its own secret", UNEXPECTED, {"shares": shares | {2: shares[1]}}),
     ]

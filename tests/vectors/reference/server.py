@@ -86,6 +86,10 @@ class Server:
         self.inputs = {u: message for u, message in heard.items() if u not in refused}
         if len(self.inputs) < needed(self.params):
             raise TooFewSurvivorsError("inputs")
+        for v in () if self.setup.complete else self.live:
+            holders = [u for u in self.peers(v) if u in self.inputs]
+            if len(holders) < self.params["threshold"] and (holders or v in self.inputs):
+                raise TooFewSurvivorsError("holders of a secret that must be opened")
         return {
             u: {"sum": opening.sum, "survivors": sorted({u, *self.peers(u)} & self.inputs.keys())}
             for u in sorted(self.inputs)
@@ -132,6 +136,10 @@ class Server:
             others = [v for v in heard if v != u][: self.params["threshold"]]
             told[u] = {"sum": opening.sum, "signatures": {v: heard[v]["signature"] for v in others}}
         return told
+
+    def check_unmasking(self, opening: Opening, u: int, message: Fields) -> None:
+        if message["sum"] != opening.sum or not message["shares"].keys() <= set(self.peers(u)):
+            raise UnexpectedMessageError("an answer to another question")
 
     def open_sum(self, opening: Opening, heard: Mapping[int, Fields]) -> dict[str, list[list[int]]]:
         """Step 5: Unmasking messages by id. Returns by segment the summed rows, as residues; a dense one has one."""
