@@ -17,7 +17,11 @@ from report import Report
 from secagg.case import Case, DidNotFinishError, Session
 from secagg.figures import HYBRID, MALICIOUS, PEER, X25519, Figures, checks, figures, table
 from secagg.flower import FlowerSession
-from secagg.ours import OurSession, has_settings
+from secagg.ours import OurSession, agree, has_settings
+
+from securefl.errors import ConfigurationError
+
+KEM = {HYBRID: "x25519-mlkem768", X25519: "x25519", MALICIOUS: "x25519-mlkem768"}
 
 METHOD = (
     "CPU time in one process. Client: one client's work over all its messages, quantization, encoding and decoding "
@@ -48,7 +52,7 @@ examples
   python benchmarks/secagg_vs_flower.py --clients 100 --dim 100000 --rounds 1 --json secagg.json
       4 to 8 minutes, nearly all of it the peer's: the cell that has targets
   python benchmarks/secagg_vs_flower.py --clients 100 --degree 21 --dim 100000 --dropout 0.1 --rounds 1
-      a sparse graph: of 20 neighbours, enough must stay around every client
+      a sparse graph: enough of the 20 neighbours must stay around every client
 
 reading the figures
   client_ratio_*, server_ratio: the peer's time over ours, higher is better. upload_ratio_*: our bytes over the peer's,
@@ -62,7 +66,7 @@ def main(arguments: Sequence[str]) -> None:
     """Measure, print, write."""
     asked = parse(arguments)
     report = Report(sys.argv, ("securefl", "flwr", "numpy", "cryptography", "pycryptodome"))
-    case = Case(asked.clients, asked.degree, asked.dim, asked.threshold, asked.dropout, asked.seed)
+    case = case_of(asked)
     progress, rounds = Progress(), defaultdict[str, list[Figures]](list)
     gc.disable()
     play(Case(4, 4, 16, 2, 0.25, 0), progress, [])  # a first round loads and builds what later ones find
@@ -97,6 +101,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     refusal = refuse(asked)
     if refusal:
         parser.error(refusal)
+    try:
+        agree(case_of(asked), KEM[HYBRID])
+    except ConfigurationError as error:
+        parser.error(str(error))
     return asked
 
 
@@ -116,6 +124,11 @@ def refuse(asked: argparse.Namespace) -> str | None:
     return None
 
 
+def case_of(asked: argparse.Namespace) -> Case:
+    """The cell that was asked for."""
+    return Case(asked.clients, asked.degree, asked.dim, asked.threshold, asked.dropout, asked.seed)
+
+
 class Progress:
     """A line on stderr every ten seconds; none in a quick run."""
 
@@ -133,25 +146,21 @@ class Progress:
 
 def sides(case: Case, tick: Callable[[str], None]) -> dict[str, Session]:
     """Fresh sessions, the peer first."""
-    made: dict[str, Session] = {
-        PEER: FlowerSession(case, tick),
-        HYBRID: OurSession(HYBRID, case, "x25519-mlkem768", tick),
-        X25519: OurSession(X25519, case, "x25519", tick),
-    }
+    made: dict[str, Session] = {PEER: FlowerSession(case, tick)}
+    made |= {side: OurSession(side, case, KEM[side], tick) for side in (HYBRID, X25519)}
     if not why_not_malicious(case):
-        made[MALICIOUS] = OurSession(MALICIOUS, case, "x25519-mlkem768", tick, setting="malicious")
+        made[MALICIOUS] = OurSession(MALICIOUS, case, KEM[MALICIOUS], tick, setting="malicious")
     return made
 
 
 def why_not_malicious(case: Case) -> str | None:
     """Why that setting is left out, if it is."""
-    least = case.clients // 2 + 1  # (n - 1 + c) / 2 rounded down, plus 1, with one colluder
     if not has_settings():
         return "client_ratio_malicious is left out: this version of securefl has no malicious setting"
-    if not case.complete:
-        return "client_ratio_malicious is left out: the malicious setting takes the complete graph only"
-    if case.threshold < least:
-        return f"client_ratio_malicious is left out: the malicious setting needs --threshold {least} or more"
+    try:
+        agree(case, KEM[MALICIOUS], setting="malicious")
+    except ConfigurationError as error:
+        return f"client_ratio_malicious is left out: {error}"
     return None
 
 

@@ -17,6 +17,7 @@ from securefl.secagg import Client, Params, Segment, Server, Sum, signed, to_cli
 from securefl.secagg.messages import Delivery
 from securefl.secagg.quantize import Quantization, dequantize, quantize
 
+HOW = Quantization(QUANTIZATION_BITS, CLIP, weight_max=1)
 WEIGHT = np.ones(1, np.int64)
 SUM, SEGMENT = "update", "vector"
 
@@ -26,17 +27,25 @@ def has_settings() -> bool:
     return "setting" in Params.__struct_fields__
 
 
+def agree(case: Case, kem: str, **others: Any) -> Params:
+    """The narrowest ring that carries the sum, `dim` coordinates and the weight; `ConfigurationError` if unsafe."""
+    bits = (case.clients * (2**QUANTIZATION_BITS - 1)).bit_length()
+    HOW.check(bits, case.clients)
+    sums = (Sum(SUM, (Segment(SEGMENT, bits, case.dim + 1),)),)
+    degree = None if case.complete else case.degree - 1
+    return Params(case.clients, case.threshold, 1, kem, sums, degree=degree, **others).check()
+
+
 class OurSession:
     """One session among `case.clients` clients, a step at a time."""
 
     def __init__(self, label: str, case: Case, kem: str, tick: Callable[[str], None], **params: Any) -> None:
         self.label, self.watch, self._case, self._tick = label, Stopwatch(), case, tick
         self.uploaded: dict[int, int] = defaultdict(int)
-        self._how = Quantization(QUANTIZATION_BITS, CLIP, weight_max=1)
         identities = [Identity.generate() for _ in range(case.clients)]
         self._registry = frozenset(identity.public for identity in identities)
         self._numbers = {identity.public: u for u, identity in enumerate(identities)}
-        self._params = self._agree(kem, params)
+        self._params = agree(case, kem, **params)
         self._clients = [self._client(u, identity) for u, identity in enumerate(identities)]
         self._server = Server(self._params, self._registry)
 
@@ -55,19 +64,10 @@ class OurSession:
         """The mean that the server computed when the sum was open."""
         return self._mean
 
-    def _agree(self, kem: str, others: dict[str, Any]) -> Params:
-        """The narrowest ring that carries the sum, for `dim` coordinates and the weight."""
-        case = self._case
-        bits = (case.clients * (2**QUANTIZATION_BITS - 1)).bit_length()
-        self._how.check(bits, case.clients)
-        sums = (Sum(SUM, (Segment(SEGMENT, bits, case.dim + 1),)),)
-        degree = None if case.complete else case.degree - 1
-        return Params(case.clients, case.threshold, 1, kem, sums, degree=degree, **others).check()
-
     def _client(self, number: int, identity: Identity) -> Client:
         vector = self._case.vector(number)[None]
         with self.watch.of(number):
-            values = quantize(vector, WEIGHT, self._how, os.urandom)
+            values = quantize(vector, WEIGHT, HOW, os.urandom)
             return Client(identity, self._registry, {SUM: [values[0]]})
 
     def _answer(self, number: int, frame: bytes) -> list[bytes] | None:
@@ -105,7 +105,7 @@ class OurSession:
     def _open(self) -> NDArray[np.float64]:
         segment = self._params.sums[0].segments[0]
         total = signed(segment, self._server.results[SUM][SEGMENT])
-        mean: NDArray[np.float64] = dequantize(total[:-1], self._how) / total[-1]
+        mean: NDArray[np.float64] = dequantize(total[:-1], HOW) / total[-1]
         return mean
 
     def _encoded(self, outgoing: dict[bytes, Any]) -> dict[bytes, bytes]:

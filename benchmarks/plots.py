@@ -1,0 +1,48 @@
+"""Draws the plots of the docs from the figures in docs/performance/*.json.
+
+python benchmarks/plots.py
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("svg")
+from matplotlib import pyplot as plt
+
+HERE = Path(__file__).parents[1] / "docs" / "performance"
+INK, ACCENT, OTHER = "#6b7280", "#0f766e", "#b45309"
+
+
+def main() -> None:
+    """One picture a file of figures."""
+    mpl.rcParams |= {"svg.hashsalt": "securefl", "font.size": 9, "axes.edgecolor": INK, "text.color": INK}
+    mpl.rcParams |= {"axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK}
+    checks = [c for name in ("scale.json", "scale-10000.json") for c in json.loads((HERE / name).read_text())["checks"]]
+    figure, (time, memory) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+    _line(time, series(checks, "client_ms"), "time of a client, ms", ACCENT)
+    _line(memory, series(checks, "server_peak_mb"), "peak memory of the server process, MB", OTHER)
+    figure.savefig(HERE / "scale.svg", transparent=True, metadata={"Date": None})
+    print(HERE / "scale.svg")
+
+
+def series(checks: list[dict[str, object]], name: str) -> list[tuple[int, float]]:
+    """(clients, value) of the checks called name_<clients>."""
+    found = [(re.fullmatch(rf"{name}_(\d+)", str(c["name"])), c["value"]) for c in checks]
+    return sorted((int(match[1]), float(str(value))) for match, value in found if match)
+
+
+def _line(axes: plt.Axes, points: list[tuple[int, float]], title: str, colour: str) -> None:
+    axes.plot(*zip(*points, strict=True), "o-", color=colour)
+    for n, value in points:
+        axes.annotate(f"{value:.3g}", (n, value), textcoords="offset points", xytext=(0, 6), ha="center", fontsize=8)
+    axes.set(xscale="log", yscale="log", xlabel="clients", title=title)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+if __name__ == "__main__":
+    main()
