@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -18,6 +18,7 @@ def columns(pairs: list[tuple[int, int]]) -> tuple[NDArray[np.int64], NDArray[np
 
 
 @given(clicks, st.integers(0, 2**32))
+@example([(0, item) for item in range(7)] + [(1, 3)], 0)
 def test_a_negative_is_an_item_the_user_never_clicked(pairs: list[tuple[int, int]], seed: int) -> None:
     user, item = columns(pairs)
     drawn = draw_unseen(user, item, 7, np.random.default_rng(seed))
@@ -37,6 +38,7 @@ def test_every_unseen_item_is_equally_likely() -> None:
 
 
 @given(clicks)
+@example([(0, item) for item in range(7)] + [(1, 3)])
 def test_each_click_stands_after_its_negative_and_order_is_kept(pairs: list[tuple[int, int]]) -> None:
     user, item = columns(pairs)
     all_users, all_items, label = with_negatives(user, item, 7, 3)

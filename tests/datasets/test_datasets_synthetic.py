@@ -99,6 +99,11 @@ def test_shuffled_labels_cannot_be_learned(small: ClickLog) -> None:
     assert abs(shuffled - 0.5) < 0.1  # what is left: items that many users click
 
 
+def test_a_click_counts_more_than_a_sample_of_the_same_item() -> None:
+    plan = SyntheticPlan(users=50, items=2, categories=1, clicks=40, exponent=0.0, favourites=1)
+    assert synthetic_click_log(plan).label.all()  # whoever clicks that often clicked both items
+
+
 def test_a_plan_of_ones_own() -> None:
     log = synthetic_click_log(SyntheticPlan(users=3, items=5, categories=5, clicks=2, exponent=1.0, favourites=1))
     assert (log.name, log.users, log.items) == ("synthetic", 3, 5)

@@ -101,42 +101,6 @@ def test_init_repeats_and_starts_undecided() -> None:
     assert (DIN(np.zeros(9, np.int64), 1).init(0).tables["categories"] == 0).all()
 
 
-def test_the_gradient_of_the_whole_model_is_what_differences_say() -> None:
-    model = din()
-    w = weights(model)
-    slices = {name: TableSlice.whole(table) for name, table in w.tables.items()}
-    rows = LocalRows.of(slices, CATEGORY)
-    exact = LocalWeights(
-        w.dense.astype(np.float64),  # type: ignore[arg-type]  # float64: to compare with differences
-        LocalRows(rows.items.astype(np.float64), rows.categories.astype(np.float64), rows.category_of),  # type: ignore[arg-type]
-        USER.astype(np.float64),  # type: ignore[arg-type]
-    )
-    batch = pad(trainable(localize(SHOWN, slices["items"], 100)))
-    _, gradient = loss_and_gradient(exact, batch)
-    rng = np.random.default_rng(8)
-
-    def difference(array: NDArray[Any], at: tuple[int, ...], step: float = 1e-6) -> float:
-        kept, values = array[at], []
-        for moved in (kept + step, kept - step):
-            array[at] = moved
-            values.append(loss_and_gradient(exact, batch)[0])
-        array[at] = kept
-        return (values[0] - values[1]) / (2 * step)
-
-    def compare(array: NDArray[Any], claimed: NDArray[Any], name: str) -> None:
-        for flat in rng.permutation(array.size)[:40]:
-            at = tuple(int(i) for i in np.unravel_index(flat, array.shape))
-            assert claimed[at] == pytest.approx(difference(array, at), abs=1e-8), (name, at)
-
-    for name, parameter in views(exact.dense, WIDTH).items():
-        compare(parameter, gradient.dense[name], name)
-    for table, (used, part) in ((exact.rows.items, gradient.items), (exact.rows.categories, gradient.categories)):
-        claimed = np.zeros(table.shape)
-        claimed[used] = part
-        compare(table, claimed, "rows")
-    compare(exact.user, gradient.user, "user")
-
-
 def test_a_step_is_plain_sgd_with_the_gradient_cut_to_its_norm() -> None:
     model = din(embedding_rate=7.0, gradient_norm=0.05)
     w, everything = weights(model), list(range(ITEMS))
