@@ -61,6 +61,8 @@ typedef struct {
 extern const sfl_mask_backend sfl_mask_backends[];
 
 #ifdef SFL_X86
+int sfl_vaes_usable(void);
+sfl_stream_fn sfl_vaes_add_stream;
 int sfl_aesni_usable(void);
 sfl_stream_fn sfl_aesni_add_stream;
 sfl_rows_fn sfl_aesni_add_row_streams;
