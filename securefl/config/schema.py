@@ -92,17 +92,17 @@ class Training(Section, frozen=True, kw_only=True):
     """Deep Interest Network."""
     dim: Annotated[int, Meta(ge=1, le=1024)] = 18
     """Length of an embedding row."""
-    learning_rate: Positive = 1.0
+    learning_rate: Positive = 0.1
     decay: Annotated[float, Meta(gt=0, le=1)] = 0.999
     """The learning rate is multiplied by this after every round."""
     epochs: Annotated[int, Meta(ge=1, le=1000)] = 1
     """Passes of a client over its samples in a round."""
-    batch: Count = 2
-    embedding_rate: Positive = 30.0
+    batch: Count = 4
+    embedding_rate: Positive = 100.0
     """Embedding rows and user embeddings step this many times farther than dense parameters: few samples move them."""
     clip: Positive = 1.0
     """Bound on the L2 norm of the gradient of one step."""
-    scale: Positive = 1.0
+    scale: Positive = 0.1
     """Each coordinate of an update is cut to [-scale, scale] before it is rounded."""
     quantization_bits: Annotated[int, Meta(ge=2, le=32)] = 16
     """Rounding is stochastic, to 2**quantization_bits levels."""
