@@ -6,10 +6,11 @@ of everything dealt let the holder find a bad box at once, and the server a bad 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from securefl.secagg.keys import (
 )
 from securefl.secagg.messages import SHARE_BYTES, AdvertiseKeys, Bundle, Roster, ShareKeys
 from securefl.secagg.params import Params
-from securefl.transcript import Label, Part, derive, digest, encode
+from securefl.transcript import Label, Part, derive, encode, length_prefixed
 
 HALF = "half"
 
@@ -80,8 +81,16 @@ def half(pair_secret: bytes, root: bytes, one: str, neighbour: int) -> bytes:
 
 
 def value_hash(session: bytes, dealer: int, holder: int, name: SecretName, value: bytes) -> bytes:
-    """The published hash of a dealt share or half."""
-    return digest(Label.SHARE, session, *name, dealer, holder, value)
+    """The published hash of a dealt share or half: `digest(SHARE, session, sum, kind, dealer, holder, value)`."""
+    state = _dealt_by(session, *name, dealer).copy()
+    state.update(length_prefixed(holder.to_bytes(8, "big")) + length_prefixed(value))
+    return state.digest()
+
+
+@lru_cache(maxsize=4096)
+def _dealt_by(session: bytes, one: str, kind: str, dealer: int) -> hashlib._Hash:
+    """The hash of what all values of one kind from one dealer begin with. All of it is public."""
+    return hashlib.sha256(encode(Label.SHARE, session, one, kind, dealer))
 
 
 def share_keys(
