@@ -115,9 +115,10 @@ def check_bundle(setup: SetUp, dealer: int, holder: int, identity: bytes, bundle
     verify(identity, bundle.signature, Label.BUNDLE, *_signed(setup, dealer, holder, bundle.box, bundle.hashes))
 
 
-def hashes_of(setup: SetUp, hashes: bytes) -> dict[SecretName, bytes]:
-    """The hash of each dealt value in the `hashes` of a checked bundle."""
-    return {name: hashes[32 * i : 32 * i + 32] for i, name in enumerate(setup.dealt)}
+def hash_of(setup: SetUp, hashes: bytes, name: SecretName) -> bytes:
+    """The hash of one dealt value in the `hashes` of a checked bundle."""
+    at = 32 * setup.dealt.index(name)
+    return hashes[at : at + 32]
 
 
 def open_bundle(state: KeysShared, dealer: int, bundle: Bundle) -> Dealt:
@@ -132,9 +133,9 @@ def open_bundle(state: KeysShared, dealer: int, bundle: Bundle) -> Dealt:
     except CryptoError:
         raise FaultyServerError(f"the bundle of client {dealer} is not signed by it") from None
     plain = state.channel.open(bundle.box, _info(setup, dealer, state.id))
-    values, hashes = _split(plain, setup.dealt), hashes_of(setup, bundle.hashes)
+    values = _split(plain, setup.dealt)
     for name, value in values.items():
-        if value_hash(setup.session, dealer, state.id, name, value) != hashes[name]:
+        if value_hash(setup.session, dealer, state.id, name, value) != hash_of(setup, bundle.hashes, name):
             raise CryptoError("a dealt value misses its hash")
     return Dealt(values)
 

@@ -15,7 +15,7 @@ import numpy as np
 from native import field
 from securefl.crypto import Private
 from securefl.errors import FaultyClientError, TooFewSurvivorsError
-from securefl.secagg.dealing import HALF, SetUp, half, hashes_of, value_hash
+from securefl.secagg.dealing import HALF, SetUp, half, hash_of, value_hash
 from securefl.secagg.keys import SecretName, commitment, commitment_of
 from securefl.secagg.messages import AdvertiseKeys, MaskedInput, Unmasking
 from securefl.secagg.uploading import pad_key, xor
@@ -86,7 +86,7 @@ def _is_good(cohort: Cohort, owner: int, holder: int, name: SecretName, share: b
     if hashes is None:
         return False
     setup = cohort.setup
-    return value_hash(setup.session, owner, holder, name, share) == hashes_of(setup, hashes)[name]
+    return value_hash(setup.session, owner, holder, name, share) == hash_of(setup, hashes, name)
 
 
 def _good_shares(

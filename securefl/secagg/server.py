@@ -245,9 +245,8 @@ class Server:
             check_bundle(cohort.setup, dealer, holder, cohort.adverts[dealer].identity, bundle)
 
     def _check_input(self, cohort: Cohort, opening: Opening, client: int, message: MaskedInput) -> None:
-        neighbours = [v for v in cohort.neighbours(client) if v in opening.live]
-        refused = set(message.refused)
-        if message.sum != opening.sum.name or not refused <= set(neighbours):
+        neighbours, refused = set(cohort.neighbours(client)).intersection(opening.live), set(message.refused)
+        if message.sum != opening.sum.name or not refused <= neighbours:
             raise UnexpectedMessageError("an input to another sum")
         if len(refused) > self.params.colluders:
             raise FaultyClientError(client, "it refuses more bundles than clients are assumed corrupt")
