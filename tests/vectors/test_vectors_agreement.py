@@ -20,9 +20,12 @@ from reference import masks, rounds, shamir, transcript
 from reference.errors import ProtocolError
 from reference.messages import Fields, frame, parse
 from reference.setup import sign
+from reference.union import UnionPlan, murmur3
 from runs import About, Host, Material, Node, Part, RoundHost, RoundNode, fresh, losing, materials, play
 
+import psu
 from native import field, ring
+from native.hashing import murmur3_x64_128
 from securefl import errors, secagg, submodel
 from securefl.secagg import Server
 from securefl.submodel import SubmodelServer, indexset
@@ -208,19 +211,18 @@ test_plain_sums_at_length = pytest.mark.slow(settings(max_examples=300)(given(st
 
 ITEMS, CATEGORY_OF = 6, [0, 0, 1, 1, 1, 2]
 WIDTHS = {"items": 2, "categories": 1}
+UNION = UnionPlan("bitmap", ITEMS, expected_union=3, clients=16, cells=ITEMS, bits=8, hashes=1)
 
 
 def round_params(draw: st.DrawFn) -> tuple[Fields, Fields]:
     clients, malicious = draw(st.integers(3, 5)), draw(st.booleans())
     threshold = draw(st.integers((clients - 1) // 2 + 1 if malicious else 2, clients - 1))
     ring_bits = draw(st.sampled_from([18, 32, 33, 64]))
-    union = bytes((1, 0)) + b"".join(n.to_bytes(8, "little") for n in (ITEMS, 3))
-    union += b"".join(n.to_bytes(4, "little") for n in (16, ITEMS)) + bytes((8, 1))
     how = {"bits": 8, "clip": 1.0, "weight_max": 10}
     rows = {"items": ITEMS, "categories": max(CATEGORY_OF) + 1}
     hashes = {"items": b"", "categories": rounds.map_hash(CATEGORY_OF)}
     plan = {
-        "union": union,
+        "union": UNION.to_bytes(),
         "response": ["1", "0", "1", "0"],
         "tables": [{"name": t, "rows": rows[t], "width": WIDTHS[t], "map_hash": hashes[t]} for t in WIDTHS],
         "dense": draw(st.integers(1, 3)),
@@ -402,6 +404,23 @@ def test_sharing_agrees(secret: bytes, threshold: int, data: st.DataObject) -> N
     ours = {x: shamir.share(secret, rows, x) for x in points}
     assert list(ours.values()) == [words.astype("<u8").tobytes() for words in shared[0]]
     assert shamir.reconstruct(dict(list(ours.items())[:threshold])) == secret
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_hashes_agree(index: int) -> None:
+    assert list(murmur3(index)) == murmur3_x64_128(np.array([index], np.uint64))[0].tolist()
+
+
+@given(st.sampled_from(["bitmap", "filter"]), st.integers(1, 60), st.integers(2, 32), st.integers(1, 32), st.data())
+def test_unions_agree(kind: str, universe: int, bits: int, hashes: int, data: st.DataObject) -> None:
+    cells = universe if kind == "bitmap" else data.draw(st.integers(1, 90))
+    numbers = (kind, universe, 1, 2, cells, bits, 1 if kind == "bitmap" else hashes)
+    ours, theirs = UnionPlan(*numbers), psu.UnionPlan(*numbers)
+    assert ours.to_bytes() == theirs.to_bytes()
+    indices = sorted(data.draw(st.sets(st.integers(0, universe - 1))))
+    encoded = psu.encode(theirs, indices)
+    assert np.flatnonzero(encoded).tolist() == ours.occupied(indices)
+    assert ours.decode(encoded.tolist()) == psu.decode(theirs, encoded).tolist()
 
 
 @given(st.integers(0, 300), st.data())

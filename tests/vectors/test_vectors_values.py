@@ -11,6 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from library import DIRECTIONS, fields_of, load, params_of
 
+import bloom
+import psu
 from native import field, ring
 from securefl import secagg, submodel
 from securefl.crypto import CryptoError, Identity, suite, verify
@@ -133,11 +135,30 @@ def test_params(vector: dict[str, Any]) -> None:
     assert params.hash.hex() == vector["hash"]
 
 
+@each(SETUP["kept"], "clients")
+def test_params_that_can_be_kept(vector: dict[str, Any]) -> None:
+    assert params_of(vector).check().clients == vector["clients"]
+
+
 @each(SETUP["not_kept"])
 def test_params_that_cannot_be_kept(vector: dict[str, Any]) -> None:
     assert vector["error"] == "ConfigurationError"
     with pytest.raises(ConfigurationError, match=f"^{vector['setting']}: "):
         params_of(vector["params"]).check()
+
+
+def test_a_signature() -> None:
+    vector = SETUP["signatures"]["accepted"]
+    public, signature = raw(vector, "public", "signature")
+    verify(public, signature, Label.BUNDLE, vector["part"])
+
+
+@each(SETUP["signatures"]["refused"])
+def test_a_signature_that_is_refused(vector: dict[str, Any]) -> None:
+    public, signature = raw(vector, "public", "signature")
+    assert (vector["label"], vector["error"]) == ("bundle", "CryptoError")
+    with pytest.raises(CryptoError):
+        verify(public, signature, Label.BUNDLE, vector["part"])
 
 
 def test_an_advert() -> None:
@@ -276,6 +297,18 @@ def test_packed_bytes_that_are_refused(vector: dict[str, Any]) -> None:
 
 
 # ---- rounds.json ----
+
+
+@each(ROUNDS["unions"], "bytes")
+def test_unions(vector: dict[str, Any]) -> None:
+    plan = psu.UnionPlan(**vector["plan"])
+    assert plan.to_bytes().hex() == vector["bytes"]
+    if plan.kind == "filter":
+        for index, cells in vector["positions"].items():
+            assert bloom.positions([int(index)], plan.cells, plan.hashes)[0].tolist() == cells
+    cells = np.array(vector["cells"], np.uint32)
+    assert np.flatnonzero(psu.encode(plan, vector["indices"])).tolist() == np.flatnonzero(cells).tolist()
+    assert psu.decode(plan, cells).tolist() == vector["decoded"]
 
 
 @each(ROUNDS["index_sets"], "data")

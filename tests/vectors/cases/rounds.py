@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reference import rounds
+from reference.union import UnionPlan
 from runs import fresh
 
 from cases.frames import PLAN
@@ -21,6 +22,12 @@ INDEX_SETS: list[tuple[int, list[int]]] = [
     (300, [0, 128, 257, 299]),
     (20000, [127, 128, 16512]),
 ]
+UNIONS: list[tuple[UnionPlan, list[int]]] = [
+    (UnionPlan("bitmap", 9, 3, 4, cells=9, bits=2, hashes=1), [0, 5, 8]),
+    (UnionPlan("filter", 30, 3, 4, cells=21, bits=2, hashes=3), [0, 7, 29]),
+    (UnionPlan("filter", 30, 30, 4, cells=8, bits=32, hashes=2), [1, 2]),
+]
+"""The last filter is so small that it decodes indices that nobody holds."""
 REFUSED_INDEX_SETS: list[tuple[str, int, bytes]] = [
     ("nothing", 8, b""),
     ("an unknown kind", 8, b"\x02\x00"),
@@ -39,6 +46,7 @@ REFUSED_INDEX_SETS: list[tuple[str, int, bytes]] = [
 def vectors() -> dict[str, Any]:
     union, dense, session = b"\x00\x0f", fresh(6, "dense"), fresh(32, "session")
     return {
+        "unions": [union_cells(*case) for case in UNIONS],
         "index_sets": [
             {"size": size, "indices": indices, "data": rounds.encode_index_set(indices, size)}
             for size, indices in INDEX_SETS
@@ -52,6 +60,19 @@ def vectors() -> dict[str, Any]:
         "binding": {"union": union, "dense": dense, "binding": rounds.binding(union, dense)},
         "plan": {"plan": PLAN, "hash": rounds.plan_hash(PLAN)},
         "map": {"map": [0, 0, 2, 1], "hash": rounds.map_hash([0, 0, 2, 1])},
+    }
+
+
+def union_cells(plan: UnionPlan, indices: list[int]) -> dict[str, Any]:
+    drawn = {cell: 1 + fresh(1, "cell", cell)[0] % 3 for cell in range(plan.cells)}
+    cells = plan.encode(indices, drawn)
+    return {
+        "plan": vars(plan),
+        "bytes": plan.to_bytes(),
+        "indices": indices,
+        "positions": {i: plan.cells_of(i) for i in indices},
+        "cells": cells,
+        "decoded": plan.decode(cells),
     }
 
 

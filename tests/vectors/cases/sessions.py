@@ -7,6 +7,7 @@ from typing import Any
 
 from reference import rounds
 from reference.messages import Fields
+from reference.union import UnionPlan
 from runs import About, Host, Material, Node, Part, RoundHost, RoundNode, Step, fresh, losing, materials, play
 
 from cases.frames import segment
@@ -54,13 +55,10 @@ CATEGORY_OF = [0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 3, 3]
 HELD = {1: [0, 4], 2: [4, 5, 11], 3: [0, 5, 9], 4: [4]}
 CLAIMED = {1: [0, 4, 9], 2: [4, 5], 3: [0, 4, 5, 9], 4: [4, 5]}
 """Index 11, of client 2 alone, is in the union and claimed by nobody."""
+UNION = UnionPlan("bitmap", ITEMS, expected_union=6, clients=16, cells=ITEMS, bits=8, hashes=1)
 QUANTIZATION: Fields = {"bits": 8, "clip": 1.0, "weight_max": 10}
 ROUND_PLAN: Fields = {
-    "union": bytes.fromhex("0100")
-    + b"".join(n.to_bytes(8, "little") for n in (ITEMS, 6))
-    # bitmap, universe, expected union; clients, cells; bits, hashes
-    + b"".join(n.to_bytes(4, "little") for n in (16, ITEMS))
-    + bytes((8, 1)),
+    "union": UNION.to_bytes(),
     "response": ["7/8", "1/8", "7/8", "1/8"],
     "tables": [
         {"name": "items", "rows": ITEMS, "width": 2, "map_hash": b""},
@@ -101,7 +99,7 @@ def half_floats(count: int, *name: object) -> bytes:
 
 
 def cells_of(u: int) -> list[int]:
-    return [1 + fresh(1, "cell", u, i)[0] % 255 if i in HELD[u] else 0 for i in range(ITEMS)]
+    return UNION.encode(HELD[u], {i: 1 + fresh(1, "cell", u, i)[0] % 255 for i in range(ITEMS)})
 
 
 def update_of(u: int, index: int, width: int) -> list[int]:

@@ -14,6 +14,7 @@ from reference.setup import Opening, SetUp
 from reference.wire import pack
 from runs import fresh, identities
 
+from cases import signatures
 from cases.frames import LARGE_PARAMS, PARAMS, segment
 from cases.plain import refusal
 from cases.sessions import PLAIN, ROUND
@@ -23,6 +24,8 @@ BY_ROWS = {"sums": [{"name": "a", "segments": [segment("x", 20, 3, True)]}]}
 LONG_ROWS = {"sums": [{"name": "a", "segments": [segment("x", 33, 131073, True)]}]}
 TWICE = {"sums": [{"name": "a", "segments": [segment("x", 20, 3), segment("x", 8, 1)]}]}
 LYING: Fields = PLAIN | {"clients": 10, "colluders": 2, "threshold": 6}
+CROWD: Fields = PARAMS | {"clients": 200, "degree": 50, "threshold": 32, "colluders": 20}
+KEPT = (PARAMS, PLAIN, ROUND, SPARSE, LYING, CROWD)
 
 NOT_KEPT: list[tuple[str, str, Fields]] = [
     ("an unknown suite", "kem", PARAMS | {"kem": "x448"}),
@@ -33,6 +36,8 @@ NOT_KEPT: list[tuple[str, str, Fields]] = [
     ("more shares than the degree", "threshold", SPARSE | {"threshold": 5}),
     ("a sparse graph against a server that may lie", "degree", SPARSE | {"setting": "malicious", "threshold": 4}),
     ("a server that may lie opens both secrets", "threshold", LYING | {"threshold": 5}),
+    ("corrupt neighbours that hold t shares", "degree", CROWD | {"threshold": 12}),
+    ("corrupt clients that cut the graph", "degree", CROWD | {"degree": 14, "threshold": 14}),
     ("more survivors than clients", "min_survivors", PARAMS | {"min_survivors": 4}),
     ("two sums of one name", "sums", PARAMS | {"sums": PARAMS["sums"] * 2}),
     ("two segments of one name", "sums", PARAMS | TWICE),
@@ -49,10 +54,12 @@ def vectors(recorded: Fields | None) -> dict[str, Any]:
     """`recorded`: the file as it stands. Its hybrid box is kept while it opens, for the library makes no second one."""
     return {
         "params": [hashed(params) for params in (PARAMS, LARGE_PARAMS, PLAIN, ROUND, SPARSE, LYING)],
+        "kept": [kept(params) for params in KEPT],
         "not_kept": [
             {"why": why, "error": not_kept(setting, params), "setting": setting, "params": params}
             for why, setting, params in NOT_KEPT
         ],
+        "signatures": signatures.vectors(),
         "advert": advert(),
         "graph": [graph(size, degree) for size, degree in ((5, None), (5, 4), (9, 4), (20, 6))],
         "dealt": dealt(),
@@ -65,6 +72,11 @@ def vectors(recorded: Fields | None) -> dict[str, Any]:
 
 def hashed(params: Fields) -> dict[str, Any]:
     return {"params": params, "packed": pack(SCHEMA.write(params)), "hash": params_hash(params)}
+
+
+def kept(params: Fields) -> Fields:
+    check_params(params)
+    return params
 
 
 def not_kept(setting: str, params: Fields) -> str:

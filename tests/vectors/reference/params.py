@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import comb
 
 from reference.boxes import KEMS
 from reference.errors import ConfigurationError
@@ -41,9 +42,11 @@ def check_params(params: Fields) -> None:
     rules = [
         ("kem", params["kem"] in KEMS),
         ("degree", degree is None or (degree % 2 == 0 and degree < n)),
-        ("threshold", c + 1 <= t <= (n - 1 if degree is None else degree)),
+        ("threshold", t <= (n - 1 if degree is None else degree)),
+        ("threshold", t > c or degree is not None),
         ("degree", degree is None or not malicious),
         ("threshold", not malicious or t >= (n - 1 + c) // 2 + 1),
+        ("degree", degree is None or n < 4 or is_safe(n, degree, t, c)),
         ("min_survivors", needed(params) <= n),
         ("sums", distinct(params["sums"])),
         ("sums", all(distinct(one["segments"]) for one in params["sums"])),
@@ -54,6 +57,13 @@ def check_params(params: Fields) -> None:
     for setting, kept in rules:
         if not kept:
             raise ConfigurationError(setting)
+
+
+def is_safe(n: int, k: int, t: int, c: int) -> bool:
+    """Whether corrupt clients open a client of a random sparse graph, or cut the graph, with 2^-41 each at most."""
+    opened = n * sum(comb(c, x) * comb(n - c, k - x) for x in range(t, k + 1))
+    cut = n * (n - k - 1) * comb(c, k)  # twice: pairs of places
+    return opened << 41 <= comb(n, k) and cut << 40 <= comb(n, k)
 
 
 def distinct(named: list[Fields]) -> bool:

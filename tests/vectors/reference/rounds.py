@@ -1,6 +1,6 @@
 """What a submodel round adds: index sets, claimants, and what an update's masks are bound to.
 
-docs/spec/derivations.md, section 11.
+docs/spec/derivations.md, sections 11 and 12.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What both sides compute from public values, and the small keys. docs/spec/derivations.md, sections 3 to 7 and 10."""
+"""What both sides compute from public values, and the small keys. docs/spec/derivations.md, sections 3 to 8 and 10."""
 
 from __future__ import annotations
 
