@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from securefl.errors import ProtocolError
+from securefl.errors import MessageError, ProtocolError
 from securefl.wire import Codec
 
 
@@ -92,7 +92,7 @@ class Exchange:
     gone: set[bytes] = field(default_factory=set)
     """Clients that are lost for the session."""
     refusals: dict[bytes, str] = field(default_factory=dict)
-    """Clients that ended the session themselves, and why."""
+    """Clients that ended the session themselves, or whose frame was no message, and why."""
 
     def run(self) -> None:
         """Until the server has nothing more to say. `TooFewSurvivorsError` when it cannot go on."""
@@ -128,7 +128,12 @@ class Exchange:
         return following
 
     def _up(self, name: bytes, frame: bytes) -> dict[bytes, Any]:
-        answer = self.to_server.decode(frame)
+        try:
+            answer = self.to_server.decode(frame)
+        except MessageError as error:
+            self.refusals[name] = str(error)
+            self.gone.add(name)
+            return self.server.drop(name)
         if self.loses(name, answer):
             if not self.may_return:
                 self.gone.add(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 import securefl
 from securefl.crypto import Identity
 from securefl.engine.durable import DurableServer
-from securefl.engine.exchange import Exchange
+from securefl.engine.exchange import Exchange, InProcess, Reply
 from securefl.engine.simulation import STEPS
 from securefl.errors import ConfigurationError, LocalProtocolError, TooFewSurvivorsError
 from securefl.secagg import Client, Params, Segment, Server, Sum, cut, shards, to_client, to_server
@@ -94,6 +95,26 @@ def test_shards_of_other_shapes_are_not_added() -> None:
         shards.add([{"x": np.zeros(2, np.uint32)}, {"x": np.zeros(3, np.uint32)}])
     with pytest.raises(LocalProtocolError):
         shards.add([])
+
+
+def test_e4_a_frame_that_is_no_message_drops_its_sender_only() -> None:
+    segment = Segment("x", 20, 5)
+    agreed = Params(5, 3, 1, "x25519", (Sum("a", (segment,)),)).check()
+    identities = [Identity.generate() for _ in range(5)]
+    values = {i.public: np.arange(5) * k for k, i in enumerate(identities, 1)}
+    clients = {i.public: Client(i, set(values), {"a": [values[i.public]]}) for i in identities}
+    babbler = identities[0].public
+
+    class Garbled(InProcess):
+        def deliver(self, frames: Mapping[bytes, bytes]) -> Iterator[Reply]:
+            for reply in super().deliver(frames):
+                yield Reply(reply.name, [b"\x01garbage"]) if reply.name == babbler else reply
+
+    server = Server(agreed, list(values))
+    exchange = Exchange(server, Garbled(clients, to_client, to_server), to_client, to_server)
+    exchange.run()
+    assert exchange.refusals.keys() == {babbler}
+    assert cut(segment, server.results["a"]["x"]).tolist() == [14 * i for i in range(5)]  # 2 + 3 + 4 + 5
 
 
 # ---- a server that is killed ----
