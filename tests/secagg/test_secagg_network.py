@@ -23,7 +23,7 @@ from securefl.errors import FaultyClientError, LocalProtocolError, MessageError,
 from securefl.secagg import Aborted, Client, Params, Segment, Server, cut, to_client, to_server
 from securefl.secagg.consistency import ViewSigned
 from securefl.secagg.journal import InMemoryJournal
-from securefl.secagg.messages import MaskedInput, Survivors, Unmasking
+from securefl.secagg.messages import AdvertiseKeys, MaskedInput, Survivors, Unmasking
 from securefl.secagg.server import AwaitingInputs, AwaitingUnmasking
 from securefl.secagg.states import CLIENT, SERVER, Transition
 from securefl.secagg.uploading import InputMasked, Ready
@@ -79,6 +79,7 @@ class Network(RuleBasedStateMachine):
         self.suspended: list[tuple[int, bytes]] = []
         self.misled: set[int] = set()
         """Clients that believed a list of survivors which was not the server's."""
+        self.entered: set[tuple[int, bytes]] = set()
         self.masked: dict[tuple[int, str], MaskedInput] = {}
         self.answered: set[tuple[int, str]] = set()
         self.released: dict[tuple[str, int, str], set[int]] = defaultdict(set)
@@ -235,8 +236,12 @@ class Network(RuleBasedStateMachine):
             self.wire.append(Letter(u, True, to_server.encode(answer)))
 
     def note(self, u: int, before: object, answer: Any) -> None:
-        """A client masks a sum once and answers it once, over all its lives."""
+        """A client enters a session once, masks a sum once and answers it once, over all its lives."""
         match before, answer:
+            case _, AdvertiseKeys():
+                session = self.clients[u].state.session
+                assert (u, session) not in self.entered
+                self.entered.add((u, session))
             case _, MaskedInput(name):
                 assert (u, name) not in self.masked
                 self.masked[u, name] = answer
@@ -337,7 +342,7 @@ class Network(RuleBasedStateMachine):
 QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 
 TestNetwork = Network.TestCase
-TestNetwork.settings = settings(max_examples=50, stateful_step_count=30, suppress_health_check=QUIET)
+TestNetwork.settings = settings(max_examples=120, stateful_step_count=30, suppress_health_check=QUIET)
 
 
 class Busier(Network):
