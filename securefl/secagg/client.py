@@ -202,9 +202,8 @@ class Client(Participant):
 
     def _admit(self, params: Params) -> None:
         super()._admit(params)
-        missing = [s.name for s in params.sums if s.name not in self._inputs]
-        if missing:
-            raise LocalProtocolError(f"no input was given for sum {missing[0]!r}")
+        if not {s.name for s in params.sums} <= self._inputs.keys():
+            raise LocalProtocolError(f"inputs: the session has a sum that is none of {', '.join(sorted(self._inputs))}")
 
     def _on_ready(self, ready: Ready) -> list[Any]:
         first = ready.keys.setup.params.sums[0].name

@@ -122,7 +122,7 @@ def test_the_longest_row_is_accepted() -> None:
 
 def test_a_sum_without_an_input_is_refused_before_any_key(no_keys: None) -> None:
     client = make_client(1, agree(5, 3, A, B), inputs={"a": []}, rng=forbidden)
-    with pytest.raises(LocalProtocolError, match="no input was given for sum 'b'"):
+    with pytest.raises(LocalProtocolError, match="inputs: the session has a sum that is none of a"):
         client.receive(Invitation(bytes(32), agree(5, 3, A, B)))
     assert isinstance(client.state, Aborted)
 
