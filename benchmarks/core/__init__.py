@@ -1,0 +1,1 @@
+"""What `core.py` measures: a module for each family of kernels, and how contestants take turns."""
