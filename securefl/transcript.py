@@ -24,11 +24,14 @@ class Label(enum.Enum):
     PARAMS = b"securefl/v1/params"  # hash of the public parameters
     COMMITMENT = b"securefl/v1/commitment"  # hash of a secret that will be shared
     ADVERT = b"securefl/v1/advert"  # signed: a client's keys for a session
-    ROSTER = b"securefl/v1/roster"  # hash of all signed adverts
+    ENTRY = b"securefl/v1/entry"  # hash of one signed advert
+    ROSTER = b"securefl/v1/roster"  # hash of all entries
     GRAPH = b"securefl/v1/graph"  # hash that orders the roster on the ring of a sparse graph
     HALF = b"securefl/v1/half"  # key: one end's half of a pair
     SHARE = b"securefl/v1/share"  # hash of a dealt share or half
-    BUNDLE = b"securefl/v1/bundle"  # signed: what one client deals to another
+    BUNDLE = b"securefl/v1/bundle"  # hash of what one client deals to another
+    NODE = b"securefl/v1/node"  # hash of two hashes in a tree of bundles
+    DEALING = b"securefl/v1/dealing"  # signed: the tree of all bundles of one client
     BOX = b"securefl/v1/box"  # HPKE info: which session, dealer and holder a box belongs to
     PAD = b"securefl/v1/pad"  # key: pad that hides a pair seed under the other half
     MASK = b"securefl/v1/mask"  # hash: context of a mask stream

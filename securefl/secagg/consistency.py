@@ -14,8 +14,8 @@ import numpy as np
 
 from securefl.crypto import CryptoError, Identity, Private, verify
 from securefl.errors import FaultyServerError, UnexpectedMessageError
-from securefl.secagg.dealing import SetUp
 from securefl.secagg.messages import AdvertiseKeys, Consistency, ConsistencyCheck
+from securefl.secagg.setup import SetUp
 from securefl.secagg.uploading import InputMasked
 from securefl.transcript import Label, Part
 

@@ -1,7 +1,7 @@
 """Step 2, ShareKeys: each client deals to each neighbour shares of its secrets and its half of every pair seed.
 
-The box is sealed to the neighbour; the bundle is signed, since HPKE's base mode would let a server forge one. Hashes
-of everything dealt let the holder find a bad box at once, and the server a bad share later.
+The box is sealed to the neighbour. Hashes of everything dealt let the holder find a bad box at once, and the server a
+bad share later.
 """
 
 from __future__ import annotations
@@ -10,48 +10,19 @@ import hashlib
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
 from native import field
-from securefl.crypto import ChannelKey, CryptoError, Identity, Private, suite, verify
+from securefl.crypto import ChannelKey, CryptoError, Identity, Private, suite
 from securefl.errors import FaultyServerError, TooFewSurvivorsError
+from securefl.secagg.bundles import check_bundle, sign_bundles
 from securefl.secagg.graph import Graph
-from securefl.secagg.keys import (
-    KINDS,
-    KeysAdvertised,
-    Rng,
-    SecretName,
-    check_advert,
-    check_ranks,
-    roster_root,
-)
-from securefl.secagg.messages import SHARE_BYTES, AdvertiseKeys, Bundle, Roster, ShareKeys
-from securefl.secagg.params import Params
-from securefl.transcript import Label, Part, derive, encode, length_prefixed
-
-HALF = "half"
-
-
-@dataclass(frozen=True)
-class SetUp:
-    """The public view that all of a session's later hashes name."""
-
-    session: bytes
-    params: Params
-    root: bytes
-    size: int
-
-    @cached_property
-    def graph(self) -> Graph:
-        """Who masks with whom."""
-        return Graph(self.size, self.params.degree, self.root)
-
-    @cached_property
-    def dealt(self) -> tuple[SecretName, ...]:
-        """What a bundle holds, in order: for each sum the share of m, the share of b, the half."""
-        return tuple((s.name, kind) for s in self.params.sums for kind in (*KINDS, HALF))
+from securefl.secagg.keys import KeysAdvertised, Rng, SecretName, check_advert, check_ranks, roster_root
+from securefl.secagg.messages import SHARE_BYTES, AdvertiseKeys, Bundle, Roster, ShareKeys, SignedBundle
+from securefl.secagg.setup import HALF, SetUp
+from securefl.transcript import Label, derive, encode, length_prefixed
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -105,14 +76,7 @@ def share_keys(
     }
     shared = KeysShared(setup, me, state.identity, state.channel, state.secrets, halves, peers)
     shares = _shares(state.secrets, setup.params.threshold, sorted(peers), rng)
-    return shared, ShareKeys({v: _bundle(shared, v, shares[v]) for v in sorted(peers)})
-
-
-def check_bundle(setup: SetUp, dealer: int, holder: int, identity: bytes, bundle: Bundle) -> None:
-    """Raise `CryptoError` unless `identity` signed this bundle from `dealer` to `holder` in this set-up."""
-    if len(bundle.hashes) != 32 * len(setup.dealt):
-        raise CryptoError("the bundle's hashes have the wrong length")
-    verify(identity, bundle.signature, Label.BUNDLE, *_signed(setup, dealer, holder, bundle.box, bundle.hashes))
+    return shared, sign_bundles(setup, me, state.identity, {v: _bundle(shared, v, shares[v]) for v in sorted(peers)})
 
 
 def hash_of(setup: SetUp, hashes: bytes, name: SecretName) -> bytes:
@@ -121,7 +85,7 @@ def hash_of(setup: SetUp, hashes: bytes, name: SecretName) -> bytes:
     return hashes[at : at + 32]
 
 
-def open_bundle(state: KeysShared, dealer: int, bundle: Bundle) -> Dealt:
+def open_bundle(state: KeysShared, dealer: int, bundle: SignedBundle) -> Dealt:
     """Open and check what a neighbour dealt.
 
     A missing signature is the server's fault (`FaultyServerError`). A signed bundle that does not open, or misses
@@ -183,7 +147,7 @@ def _bundle(state: KeysShared, holder: int, shares: Mapping[SecretName, bytes]) 
     except CryptoError as error:
         raise FaultyServerError(f"the advert of client {holder}: {error}") from None
     hashes = b"".join(value_hash(setup.session, state.id, holder, name, v) for name, v in values)
-    return Bundle(box, hashes, state.identity.sign(Label.BUNDLE, *_signed(setup, state.id, holder, box, hashes)))
+    return Bundle(box, hashes)
 
 
 def _split(plain: bytes, names: tuple[SecretName, ...]) -> dict[SecretName, bytes]:
@@ -196,7 +160,3 @@ def _split(plain: bytes, names: tuple[SecretName, ...]) -> dict[SecretName, byte
 
 def _info(setup: SetUp, dealer: int, holder: int) -> bytes:
     return encode(Label.BOX, setup.session, setup.root, dealer, holder)
-
-
-def _signed(setup: SetUp, dealer: int, holder: int, box: bytes, hashes: bytes) -> tuple[Part, ...]:
-    return setup.session, setup.root, dealer, holder, box, hashes

@@ -28,6 +28,17 @@ class Graph:
         """Whether everybody is everybody's neighbour."""
         return self.degree is None or self.degree >= self.size - 1
 
+    @property
+    def neighbourhood(self) -> int:
+        """How many neighbours everybody has."""
+        return self.size - 1 if self.degree is None else min(self.degree, self.size - 1)
+
+    def place(self, client: int, neighbour: int) -> int:
+        """Where `neighbour` stands among the neighbours of `client`, from 0."""
+        if self.complete:
+            return neighbour - 1 - (neighbour > client)
+        return self.neighbours(client).index(neighbour)
+
     def neighbours(self, client: int) -> tuple[int, ...]:
         """Ids joined to `client`, ascending."""
         if self.complete:

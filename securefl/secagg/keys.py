@@ -82,11 +82,7 @@ def check_advert(session: bytes, params: Params, registry: Collection[bytes], ad
 
 def roster_root(session: bytes, params: Params, adverts: Mapping[int, AdvertiseKeys]) -> bytes:
     """Hash of every signed advert in the order of ids 1, 2, ...: the name of this set-up."""
-    parts: list[Part] = [session, params.hash]
-    for client in sorted(adverts):
-        a = adverts[client]
-        parts += [a.identity, a.channel, a.commitments, a.signature]
-    return transcript_hash(Label.ROSTER, *parts)
+    return transcript_hash(Label.ROSTER, session, params.hash, *(_entry(adverts[client]) for client in sorted(adverts)))
 
 
 def check_ranks(adverts: Mapping[int, AdvertiseKeys]) -> None:
@@ -96,6 +92,11 @@ def check_ranks(adverts: Mapping[int, AdvertiseKeys]) -> None:
         raise FaultyServerError("the roster's ids are not the ranks of distinct identity keys")
     if len({a.channel for a in adverts.values()}) != len(adverts):
         raise FaultyServerError("the roster shows one channel key under two ids")
+
+
+def _entry(a: AdvertiseKeys) -> bytes:
+    """SHA-256 takes in a large cohort's adverts several times as fast as the transcript's hash would."""
+    return digest(Label.ENTRY, a.identity, a.channel, a.commitments, a.signature)
 
 
 def _signed(session: bytes, params: Params, identity: bytes, channel: bytes, commitments: bytes) -> tuple[Part, ...]:

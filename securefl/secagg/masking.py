@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from native import ring
 from securefl.errors import LocalProtocolError
-from securefl.secagg.dealing import SetUp
 from securefl.secagg.params import Segment, Sum
+from securefl.secagg.setup import SetUp
 from securefl.transcript import Label, derive, transcript_hash
 
 Words = NDArray[np.uint32] | NDArray[np.uint64]

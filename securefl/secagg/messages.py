@@ -45,23 +45,30 @@ class Roster(Message, frozen=True, tag=3):
 
 
 class Bundle(Message, frozen=True):
-    """What one client deals to one neighbour: a sealed box, the hashes of its content, and the dealer's signature."""
+    """What one client deals to one neighbour: a sealed box, and the hashes of its content."""
 
     box: ShortBytes
     hashes: ShortBytes
+
+
+class SignedBundle(Bundle, frozen=True):
+    """A bundle with its path in the tree of all its dealer's bundles, and the dealer's signature on the root."""
+
+    path: ShortBytes
     signature: Bytes64
 
 
 class ShareKeys(Message, frozen=True, tag=4):
-    """Client to server: one bundle for each neighbour."""
+    """Client to server: one bundle for each neighbour, and a signature on the root of their tree."""
 
     bundles: dict[ClientId, Bundle]
+    signature: Bytes64
 
 
 class Delivery(Message, frozen=True, tag=5):
     """Server to client: the bundles its neighbours dealt to it. The neighbours named here are live."""
 
-    bundles: dict[ClientId, Bundle]
+    bundles: dict[ClientId, SignedBundle]
 
 
 class OpenSum(Message, frozen=True, tag=6):

@@ -15,9 +15,10 @@ import numpy as np
 from native import field
 from securefl.crypto import Private
 from securefl.errors import FaultyClientError, TooFewSurvivorsError
-from securefl.secagg.dealing import HALF, SetUp, half, hash_of, value_hash
+from securefl.secagg.dealing import half, hash_of, value_hash
 from securefl.secagg.keys import SecretName, commitment, commitment_of
 from securefl.secagg.messages import AdvertiseKeys, MaskedInput, Unmasking
+from securefl.secagg.setup import HALF, SetUp
 from securefl.secagg.uploading import pad_key, xor
 
 Holders = Mapping[int, bytes]

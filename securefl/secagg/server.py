@@ -23,15 +23,14 @@ from securefl.errors import (
     TooFewSurvivorsError,
     UnexpectedMessageError,
 )
+from securefl.secagg.bundles import check_bundles
 from securefl.secagg.client import Aborted
 from securefl.secagg.consistency import View
-from securefl.secagg.dealing import SetUp, check_bundle
 from securefl.secagg.graph import Graph
 from securefl.secagg.keys import Rng, check_advert, roster_root
 from securefl.secagg.masking import Opening, Words
 from securefl.secagg.messages import (
     AdvertiseKeys,
-    Bundle,
     Consistency,
     ConsistencyCheck,
     Delivery,
@@ -40,11 +39,13 @@ from securefl.secagg.messages import (
     OpenSum,
     Roster,
     ShareKeys,
+    SignedBundle,
     Survivors,
     Unmasking,
 )
 from securefl.secagg.params import Params
 from securefl.secagg.recovery import Cohort, recover
+from securefl.secagg.setup import SetUp
 from securefl.secagg.spool import InMemorySpool, Spool
 from securefl.secagg.summing import RunningSum, check_upload
 
@@ -167,11 +168,10 @@ class Server:
         if sender not in self._awaited:
             return {}  # late, repeated or uninvited: the step it belongs to is closed for this sender
         try:
-            self._check(sender, message)
+            self._heard[sender] = self._take(sender, message)
         except RemoteProtocolError as error:
             self.faults[sender] = str(error)
             return self.drop(sender)
-        self._heard[sender] = self._kept(sender, message)
         self._awaited.discard(sender)
         return {} if self._awaited else self.advance()
 
@@ -203,23 +203,17 @@ class Server:
             raise TooFewSurvivorsError(len(opening.live), self.params.threshold + 1)
         return self._wait(self._inputs(cohort, opening), outgoing)
 
-    def _kept(self, sender: bytes, message: Any) -> Any:
-        """What the server holds of a checked message: of an upload, all but the vector, which is in the sum now."""
-        match self._state, message:
-            case AwaitingInputs(running=running), MaskedInput():
-                running.add(self._ids[sender], message.segments)
-                return msgspec.structs.replace(message, segments=[])
-        return message
-
-    def _check(self, sender: bytes, message: Any) -> None:
-        """Raise unless `message` is what this state awaits from `sender`."""
+    def _take(self, sender: bytes, message: Any) -> Any:
+        """What the server keeps of a message, once it is checked; raises unless this state awaits it from `sender`."""
         match self._state, message:
             case AwaitingAdverts(), AdvertiseKeys():
                 self._check_advert(sender, message)
-            case AwaitingShares(cohort), ShareKeys(bundles):
-                self._check_bundles(cohort, self._ids[sender], bundles)
-            case AwaitingInputs(cohort, opening, _), MaskedInput():
+            case AwaitingShares(cohort), ShareKeys():
+                return self._signed_bundles(cohort, self._ids[sender], message)
+            case AwaitingInputs(cohort, opening, running), MaskedInput():
                 self._check_input(cohort, opening, self._ids[sender], message)
+                running.add(self._ids[sender], message.segments)
+                return msgspec.structs.replace(message, segments=[])  # the vector is in the sum now
             case AwaitingConsistency(view=view), ConsistencyCheck(name, signature):
                 if name != view.sum:
                     raise UnexpectedMessageError("a statement about another sum")
@@ -229,6 +223,7 @@ class Server:
                     raise UnexpectedMessageError("an answer to another question")
             case _:
                 raise UnexpectedMessageError(f"{type(message).__name__} is not awaited")
+        return message
 
     def _check_advert(self, sender: bytes, advert: AdvertiseKeys) -> None:
         if advert.identity != sender:
@@ -238,11 +233,10 @@ class Server:
         if any(advert.channel == other.channel for other in self._heard.values()):
             raise UnexpectedMessageError("a channel key that another client has shown")
 
-    def _check_bundles(self, cohort: Cohort, dealer: int, bundles: Mapping[int, Any]) -> None:
-        if set(bundles) != set(cohort.setup.graph.neighbours(dealer)):
+    def _signed_bundles(self, cohort: Cohort, dealer: int, message: ShareKeys) -> dict[int, SignedBundle]:
+        if set(message.bundles) != set(cohort.setup.graph.neighbours(dealer)):
             raise FaultyClientError(dealer, "it did not deal to exactly its neighbours")
-        for holder, bundle in bundles.items():
-            check_bundle(cohort.setup, dealer, holder, cohort.adverts[dealer].identity, bundle)
+        return check_bundles(cohort.setup, dealer, cohort.adverts[dealer].identity, message)
 
     def _check_input(self, cohort: Cohort, opening: Opening, client: int, message: MaskedInput) -> None:
         neighbours, refused = set(cohort.neighbours(client)).intersection(opening.live), set(message.refused)
@@ -282,15 +276,15 @@ class Server:
         }
         return self._wait(AwaitingShares(Cohort(setup, adverts, {}, frozenset(adverts))), rosters)
 
-    def _close_shares(self, cohort: Cohort, heard: Mapping[int, ShareKeys]) -> Outgoing:
+    def _close_shares(self, cohort: Cohort, heard: Mapping[int, Mapping[int, SignedBundle]]) -> Outgoing:
         threshold = self.params.threshold
         if len(heard) <= threshold:
             raise TooFewSurvivorsError(len(heard), threshold + 1)
         live = _connected(cohort.setup.graph, frozenset(heard), threshold)
         if len(live) <= threshold:
             raise TooFewSurvivorsError(len(live), threshold + 1, "clients with enough neighbours")
-        cohort = replace(cohort, live=live, hashes={u: _hashes(heard[u].bundles) for u in live})
-        deliveries = {self._names[v]: Delivery({u: heard[u].bundles[v] for u in cohort.neighbours(v)}) for v in live}
+        cohort = replace(cohort, live=live, hashes={u: _hashes(heard[u]) for u in live})
+        deliveries = {self._names[v]: Delivery({u: heard[u][v] for u in cohort.neighbours(v)}) for v in live}
         opening = self._first_opening(tuple(sorted(live)))
         return self._wait(self._inputs(cohort, opening), deliveries)
 
@@ -370,7 +364,7 @@ class Server:
             raise LocalProtocolError(f"this session is over: {self._state.reason}")
 
 
-def _hashes(bundles: Mapping[int, Bundle]) -> dict[int, bytes]:
+def _hashes(bundles: Mapping[int, SignedBundle]) -> dict[int, bytes]:
     """By holder: all the server needs of a bundle once it is delivered."""
     return {holder: bundle.hashes for holder, bundle in bundles.items()}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from securefl.crypto import suite
-from securefl.secagg.dealing import SetUp
 from securefl.secagg.keys import KINDS
 from securefl.secagg.messages import (
     SHARE_BYTES,
@@ -18,13 +17,16 @@ from securefl.secagg.messages import (
     MaskedInput,
     Roster,
     ShareKeys,
+    SignedBundle,
     Survivors,
     ToClient,
     ToServer,
     Unmasking,
 )
 from securefl.secagg.params import Params, Sum
+from securefl.secagg.setup import SetUp
 from securefl.secagg.summing import packed_bytes
+from securefl.secagg.tree import Tree
 from securefl.wire import Codec
 
 
@@ -46,11 +48,12 @@ def plain_session(params: Params) -> Traffic:
     peers = range(2, params.neighbours + 2)
     advert = AdvertiseKeys(bytes(32), bytes(suite(params.kem).public_bytes), bytes(64 * len(params.sums)), bytes(64))
     bundle = _bundle(params)
-    up: list[ToServer] = [advert, ShareKeys(dict.fromkeys(peers, bundle))]
+    shown = SignedBundle(bundle.box, bundle.hashes, Tree([bytes(32)] * len(peers)).path(0), bytes(64))
+    up: list[ToServer] = [advert, ShareKeys(dict.fromkeys(peers, bundle), bytes(64))]
     down: list[ToClient] = [
         Invitation(bytes(32), params),
         Roster(params.clients, bytes(32), dict.fromkeys((1, *peers), advert)),
-        Delivery(dict.fromkeys(peers, bundle)),
+        Delivery(dict.fromkeys(peers, shown)),
     ]
     for one in params.sums:
         up += [_masked(one, params.neighbours // 2), Unmasking(one.name, dict.fromkeys(peers, bytes(SHARE_BYTES)))]
@@ -64,7 +67,7 @@ def plain_session(params: Params) -> Traffic:
 def _bundle(params: Params) -> Bundle:
     dealt = SetUp(b"", params, b"", 0).dealt
     values = len(params.sums) * (len(KINDS) * SHARE_BYTES + 32)
-    return Bundle(bytes(suite(params.kem).overhead + values), bytes(32 * len(dealt)), bytes(64))
+    return Bundle(bytes(suite(params.kem).overhead + values), bytes(32 * len(dealt)))
 
 
 def _masked(one: Sum, pads: int) -> MaskedInput:

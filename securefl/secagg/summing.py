@@ -8,11 +8,11 @@ from typing import Any
 
 from native import ring
 from securefl.errors import FaultyClientError
-from securefl.secagg.dealing import SetUp
 from securefl.secagg.masking import Masks, Opening, Words, words
 from securefl.secagg.messages import MaskedInput
 from securefl.secagg.params import Segment
 from securefl.secagg.recovery import Recovered
+from securefl.secagg.setup import SetUp
 from securefl.secagg.spool import Spool
 
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from native import ring
 from securefl.crypto import CryptoError, Private
 from securefl.errors import FaultyServerError, LocalProtocolError, TooFewSurvivorsError, UnexpectedMessageError
-from securefl.secagg.dealing import HALF, Dealt, KeysShared, open_bundle
+from securefl.secagg.dealing import Dealt, KeysShared, open_bundle
 from securefl.secagg.masking import Masks, Opening, residues
 from securefl.secagg.messages import Delivery, MaskedInput, Survivors, Unmasking
+from securefl.secagg.setup import HALF
 from securefl.transcript import Label, derive
 
 

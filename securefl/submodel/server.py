@@ -94,14 +94,15 @@ class SubmodelServer(Server):
     def _invitation(self) -> Any:
         return RoundInvitation(self.session, self.params, self._plan)
 
-    def _check(self, sender: bytes, message: Any) -> None:
+    def _take(self, sender: bytes, message: Any) -> Any:
         match self._state, message:
             case AwaitingClaims(_, union, _), Claim(positions):
                 indexset.decode(positions, union.size)
             case AwaitingClaims(), _:
                 raise UnexpectedMessageError(f"{type(message).__name__} is not awaited")
             case _:
-                super()._check(sender, message)
+                return super()._take(sender, message)
+        return message
 
     def _close(self, heard: Mapping[bytes, Any]) -> Outgoing:
         match self._state:

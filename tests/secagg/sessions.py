@@ -14,8 +14,10 @@ from securefl.crypto import Identity, suite
 from securefl.engine.exchange import Exchange
 from securefl.errors import ProtocolError
 from securefl.secagg import Aborted, Client, Params, Segment, Server, Sum, cut, to_client, to_server
-from securefl.secagg.dealing import HALF, KeysShared, value_hash
-from securefl.secagg.messages import AdvertiseKeys, Bundle
+from securefl.secagg.bundles import sign_bundles
+from securefl.secagg.dealing import KeysShared, value_hash
+from securefl.secagg.messages import AdvertiseKeys, Bundle, ShareKeys
+from securefl.secagg.setup import HALF
 from securefl.transcript import Label, encode
 
 IDENTITIES = sorted(
@@ -191,17 +193,22 @@ def values_dealt(shared: KeysShared, holder: int, shares: Mapping[tuple[str, str
 
 
 def deal(shared: KeysShared, holder: int, plain: bytes, hashed: Sequence[bytes]) -> Bundle:
-    """A bundle that its dealer signed, whatever is in it: `plain` in the box, the hashes of the values `hashed`."""
+    """A bundle whatever is in it: `plain` in the box, the hashes of the values `hashed`."""
     setup = shared.setup
     info = encode(Label.BOX, setup.session, setup.root, shared.id, holder)
-    return sign(shared, holder, suite(setup.params.kem).seal(shared.peers[holder].channel, info, plain), hashed)
+    return bundle(shared, holder, suite(setup.params.kem).seal(shared.peers[holder].channel, info, plain), hashed)
 
 
-def sign(shared: KeysShared, holder: int, box: bytes, hashed: Sequence[bytes]) -> Bundle:
+def deal_again(shared: KeysShared, message: ShareKeys, bundles: Mapping[int, Bundle]) -> ShareKeys:
+    """The dealer's message with some bundles replaced, signed by it."""
+    return sign_bundles(shared.setup, shared.id, shared.identity, message.bundles | dict(bundles))
+
+
+def bundle(shared: KeysShared, holder: int, box: bytes, hashed: Sequence[bytes]) -> Bundle:
+    """A bundle whatever its box: the hashes are of the values `hashed`."""
     setup = shared.setup
     hashes = b"".join(
         value_hash(setup.session, shared.id, holder, name, value)
         for name, value in zip(setup.dealt, hashed, strict=True)
     )
-    parts = (setup.session, setup.root, shared.id, holder, box, hashes)
-    return Bundle(box, hashes, shared.identity.sign(Label.BUNDLE, *parts))
+    return Bundle(box, hashes)

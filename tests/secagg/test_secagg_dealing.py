@@ -14,15 +14,26 @@ from sessions import IDENTITIES, A, B, Session, agree, make_client, play, public
 from native import field
 from securefl.crypto import Identity, suite
 from securefl.errors import FaultyServerError, TooFewSurvivorsError
-from securefl.secagg.dealing import HALF, KeysShared, half, value_hash
+from securefl.secagg.bundles import check_bundles, sign_bundles
+from securefl.secagg.dealing import KeysShared, half, value_hash
 from securefl.secagg.keys import KINDS, commitment, roster_root
-from securefl.secagg.messages import AdvertiseKeys, Bundle, Delivery, Invitation, MaskedInput, Roster, ShareKeys
+from securefl.secagg.messages import (
+    AdvertiseKeys,
+    Bundle,
+    Delivery,
+    Invitation,
+    MaskedInput,
+    Roster,
+    ShareKeys,
+    SignedBundle,
+)
+from securefl.secagg.setup import HALF
 from securefl.transcript import Label, encode
 
 AGREED = agree(5, 3, A)
 VICTIM, DEALER = 3, 5
 NOT_SIGNED = f"the bundle of client {DEALER} is not signed by it"
-Bundles = dict[int, Bundle]
+Bundles = dict[int, SignedBundle]
 
 
 def delivered(session: Session, client: int) -> Bundles:
@@ -45,7 +56,7 @@ OTHER = play(AGREED)
 """Another session of the same clients."""
 
 
-def forged(bundle: Bundle, **others: bytes) -> Bundle:
+def forged(bundle: SignedBundle, **others: bytes) -> SignedBundle:
     return msgspec.structs.replace(bundle, **others)
 
 
@@ -60,6 +71,13 @@ LIES: dict[str, Callable[[Bundles], Bundles]] = {
     "with a longer box": lambda b: b | {DEALER: forged(b[DEALER], box=b[DEALER].box + b"\0")},
     "with no box": lambda b: b | {DEALER: forged(b[DEALER], box=b"")},
     "with a hash too few": lambda b: b | {DEALER: forged(b[DEALER], hashes=b[DEALER].hashes[:-32])},
+    "with another's path": lambda b: b | {DEALER: forged(b[DEALER], path=b[4].path)},
+    "with another session's path": lambda b: (
+        b | {DEALER: forged(b[DEALER], path=delivered(OTHER, VICTIM)[DEALER].path)}
+    ),
+    "with a longer path": lambda b: b | {DEALER: forged(b[DEALER], path=b[DEALER].path + bytes(32))},
+    "with a path cut short": lambda b: b | {DEALER: forged(b[DEALER], path=b[DEALER].path[:-1])},
+    "with no path": lambda b: b | {DEALER: forged(b[DEALER], path=b"")},
     "with no signature": lambda b: b | {DEALER: forged(b[DEALER], signature=bytes(64))},
 }
 
@@ -70,7 +88,7 @@ def test_a10_a_bundle_out_of_place_opens_no_edge(lie: Callable[[Bundles], Bundle
 
 
 @settings(max_examples=40)
-@given(part=st.sampled_from(["box", "hashes", "signature"]), at=st.integers(0, 999), bit=st.integers(0, 7))
+@given(part=st.sampled_from(["box", "hashes", "path", "signature"]), at=st.integers(0, 999), bit=st.integers(0, 7))
 def test_a10_a_flipped_bit_opens_no_edge(part: str, at: int, bit: int) -> None:
     def flip(bundles: Bundles) -> Bundles:
         data = bytearray(getattr(bundles[DEALER], part))
@@ -91,23 +109,26 @@ def test_a10_a_replay_to_the_same_keys_in_another_roster_opens_no_edge() -> None
         others = {u: make_client(u, AGREED).receive(Invitation(bytes(32), AGREED))[0] for u in (1, 2, 4)}
         rosters.append(roster_of(adverts | others))
     (elsewhere,) = clients[DEALER].receive(rosters[0])
+    signed = check_bundles(clients[DEALER].state.setup, DEALER, public(DEALER), elsewhere)
     clients[VICTIM].receive(rosters[1])
     with pytest.raises(FaultyServerError, match=NOT_SIGNED):
-        clients[VICTIM].receive(Delivery({DEALER: elsewhere.bundles[VICTIM]}))
+        clients[VICTIM].receive(Delivery({DEALER: signed[VICTIM]}))
 
 
 def roster_of(adverts: dict[int, AdvertiseKeys]) -> Roster:
     return Roster(len(adverts), roster_root(bytes(32), AGREED, adverts), dict(sorted(adverts.items())))
 
 
-def made_by_the_server(shared: KeysShared, signer: Identity) -> Bundle:
+def made_by_the_server(shared: KeysShared, signer: Identity) -> SignedBundle:
     """A bundle for the victim in the dealer's name: box, context and hashes are all right."""
     setup, values = shared.setup, [bytes(40), bytes(40), bytes(32)]
     info = encode(Label.BOX, setup.session, setup.root, DEALER, VICTIM)
     box = suite("x25519").seal(shared.channel.public, info, b"".join(values))
     named = zip(setup.dealt, values, strict=True)
     hashes = b"".join(value_hash(setup.session, DEALER, VICTIM, name, value) for name, value in named)
-    return Bundle(box, hashes, signer.sign(Label.BUNDLE, setup.session, setup.root, DEALER, VICTIM, box, hashes))
+    bundles = {v: Bundle(box, hashes) for v in setup.graph.neighbours(DEALER)}
+    message = sign_bundles(setup, DEALER, signer, bundles)
+    return check_bundles(setup, DEALER, signer.public, message)[VICTIM]
 
 
 @pytest.mark.parametrize("signer", [1, VICTIM, 6], ids=["a colluder", "the holder", "a stranger"])

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sessions import A, B, Session, agree, deal, losing, make_client, play, sign, values_dealt
+from sessions import A, B, Session, agree, bundle, deal, deal_again, losing, make_client, play, values_dealt
 
 from native import field
 from securefl.errors import FaultyClientError, FaultyServerError, TooFewSurvivorsError
 from securefl.secagg import Aborted, Params
-from securefl.secagg.dealing import HALF, KeysShared
+from securefl.secagg.dealing import KeysShared
 from securefl.secagg.keys import KeysAdvertised
 from securefl.secagg.messages import AdvertiseKeys, Bundle, MaskedInput, Roster, ShareKeys, Unmasking
+from securefl.secagg.setup import HALF
 
 HOLDER = 3
 EVERYBODY = {1, 2, 3, 4, 5, 6}
@@ -36,7 +37,8 @@ def play_dealing(spoil: Spoil, dealt: dict[int, set[int]], agreed: Params = AGRE
     def up(client: int, message: Any) -> Any:
         if client not in dealt or not isinstance(message, ShareKeys):
             return message
-        return ShareKeys(message.bundles | {v: spoil(clients[client].state, v) for v in dealt[client]})
+        shared = clients[client].state
+        return deal_again(shared, message, {v: spoil(shared, v) for v in dealt[client]})
 
     return play(agreed, up=up, clients=clients, **others)
 
@@ -47,7 +49,7 @@ def values(shared: KeysShared, holder: int, share: bytes = bytes(40)) -> list[by
 
 
 def noise(shared: KeysShared, holder: int) -> Bundle:
-    return sign(shared, holder, bytes(160), values(shared, holder))
+    return bundle(shared, holder, bytes(160), values(shared, holder))
 
 
 def refusals(session: Session, name: str = "a") -> dict[int, list[int]]:
@@ -58,9 +60,11 @@ def refusals(session: Session, name: str = "a") -> dict[int, list[int]]:
 # ---- a signed bundle that its holder cannot use ----
 
 UNUSABLE: dict[str, Spoil] = {
-    "no box": lambda s, v: sign(s, v, b"", values(s, v)),
+    "no box": lambda s, v: bundle(s, v, b"", values(s, v)),
     "a box of noise": noise,
-    "a box cut short": lambda s, v: sign(s, v, deal(s, v, b"".join(values(s, v)), values(s, v)).box[:-1], values(s, v)),
+    "a box cut short": lambda s, v: bundle(
+        s, v, deal(s, v, b"".join(values(s, v)), values(s, v)).box[:-1], values(s, v)
+    ),
     "a share that misses its hash": lambda s, v: deal(s, v, b"\1" + b"".join(values(s, v))[1:], values(s, v)),
     "a half that misses its hash": lambda s, v: deal(s, v, b"".join(values(s, v))[:-1] + b"\0", values(s, v)),
     "a byte too few": lambda s, v: deal(s, v, b"".join(values(s, v))[:-1], values(s, v)),

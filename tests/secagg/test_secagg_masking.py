@@ -16,9 +16,9 @@ from sessions import IDENTITIES, A, B, agree, make_client, public, values_of
 
 from securefl.errors import LocalProtocolError
 from securefl.secagg import Opening, Params, Participant, Rows, Segment, Server, Sum, cut, signed
-from securefl.secagg.dealing import HALF, SetUp
 from securefl.secagg.masking import Masks, residues, words
 from securefl.secagg.recovery import Recovered
+from securefl.secagg.setup import HALF, SetUp
 from securefl.secagg.spool import InMemorySpool
 from securefl.secagg.summing import RunningSum
 from securefl.secagg.uploading import Ready, mask_input

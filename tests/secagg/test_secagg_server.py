@@ -38,7 +38,7 @@ def without(client: int) -> Callable[[dict[int, Any]], dict[int, Any]]:
 
 
 def dealt(change: Callable[[dict[int, Bundle]], dict[int, Bundle]]) -> Change:
-    return sends(ShareKeys, lambda m: ShareKeys(change(m.bundles)))
+    return sends(ShareKeys, lambda m: ShareKeys(change(m.bundles), m.signature))
 
 
 def masked(change: Callable[[MaskedInput], dict[str, Any]]) -> Change:
@@ -62,7 +62,9 @@ FAULTS: dict[str, tuple[Change, str]] = {
     "a bundle for nobody": (dealt(lambda b: b | {7: b[1]}), "did not deal to exactly its neighbours"),
     "no bundles": (dealt(lambda _: {}), "did not deal to exactly its neighbours"),
     "a10 bundles swapped": (dealt(lambda b: b | {1: b[3], 3: b[1]}), "the signature does not verify"),
-    "a10 a bundle unsigned": (dealt(lambda b: b | {1: put(signature=bytes(64))(b[1])}), "signature does not verify"),
+    "a10 bundles unsigned": (sends(ShareKeys, put(signature=bytes(64))), "the signature does not verify"),
+    "a10 a box changed": (dealt(lambda b: b | {1: put(box=bytes(160))(b[1])}), "the signature does not verify"),
+    "a10 a hash changed": (dealt(lambda b: b | {1: put(hashes=bytes(192))(b[1])}), "the signature does not verify"),
     "hashes too few": (dealt(lambda b: b | {1: put(hashes=bytes(32))(b[1])}), "hashes have the wrong length"),
     "an input to another sum": (masked(lambda _: {"sum": "b"}), "an input to another sum"),
     "an input to no sum": (masked(lambda _: {"sum": "z"}), "an input to another sum"),
@@ -77,7 +79,7 @@ FAULTS: dict[str, tuple[Change, str]] = {
     "c6 no segment": (masked(lambda _: {"segments": []}), "the wrong number of segments"),
     "c6 a segment too many": (masked(lambda _: {"segments": packed(8) * 2}), "the wrong number of segments"),
     "c6 bits beyond the last word": (masked(lambda _: {"segments": [b"\xff" * 8]}), "bits beyond its last residue"),
-    "e2 a step skipped": (sends(AdvertiseKeys, lambda _: ShareKeys({})), "ShareKeys is not awaited"),
+    "e2 a step skipped": (sends(AdvertiseKeys, lambda _: ShareKeys({}, bytes(64))), "ShareKeys is not awaited"),
     "e2 a step repeated": (sends(ShareKeys, lambda _: Unmasking("a", {})), "Unmasking is not awaited"),
     "e2 an answer before its question": (sends(MaskedInput, lambda _: Unmasking("a", {}), "a"), "not awaited"),
 }
@@ -197,7 +199,11 @@ message_parts = st.sampled_from([b"", bytes(8), b"\xff" * 8])
 ids = st.integers(1, 8)
 anything = st.one_of(
     st.builds(AdvertiseKeys, st.sampled_from([public(1), public(2), bytes(32)]), *[st.binary(max_size=40)] * 3),
-    st.builds(ShareKeys, st.dictionaries(ids, st.builds(Bundle, *[st.binary(max_size=9)] * 3), max_size=6)),
+    st.builds(
+        ShareKeys,
+        st.dictionaries(ids, st.builds(Bundle, *[st.binary(max_size=9)] * 2), max_size=6),
+        st.binary(max_size=9),
+    ),
     st.builds(
         MaskedInput,
         st.sampled_from(["a", "b", "z"]),

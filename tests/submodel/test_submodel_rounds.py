@@ -28,11 +28,10 @@ from rounds import (
 import bloom
 from securefl.errors import TooFewSurvivorsError, UnexpectedMessageError
 from securefl.secagg import Aborted
-from securefl.secagg.dealing import KeysShared
+from securefl.secagg.bundles import sign_bundles
 from securefl.secagg.messages import Bundle, MaskedInput, ShareKeys, Unmasking
 from securefl.submodel import UNION, UPDATE
 from securefl.submodel.messages import Submodel, UnionAnnounced
-from securefl.transcript import Label
 
 SIX = {1: [0, 1, 2], 2: [0, 1], 3: [5, 6, 7], 4: [0, 11], 5: [5], 6: [1, 10]}
 """Six clients' index sets."""
@@ -160,7 +159,9 @@ def test_a_dealer_of_an_unusable_bundle_is_left_out_of_both_sums(dealer: int, lo
     def up(client: int, message: Any) -> Any:
         if client != dealer or not isinstance(message, ShareKeys):
             return message
-        return ShareKeys(message.bundles | {3: unusable(clients[dealer].state, 3)})
+        shared = clients[dealer].state
+        bundles = message.bundles | {3: Bundle(bytes(99), bytes(32 * len(shared.setup.dealt)))}
+        return sign_bundles(shared.setup, shared.id, shared.identity, bundles)
 
     fate = Fate(6, 3, {(dealer, step) for step in lost}, may_return=True)
     played = play(make_plan(), 3, SIX, up=up, clients=clients, loses=fate.loses, may_return=True)
@@ -169,14 +170,6 @@ def test_a_dealer_of_an_unusable_bundle_is_left_out_of_both_sums(dealer: int, lo
     assert played.messages(MaskedInput, UNION)[3].refused == [dealer]
     assert played.messages(MaskedInput, UPDATE)[3].refused == ([] if lost else [dealer])
     assert not played.server.faults
-
-
-def unusable(shared: KeysShared, holder: int) -> Bundle:
-    """Signed noise."""
-    setup, box = shared.setup, bytes(99)
-    hashes = bytes(32 * len(setup.dealt))
-    parts = (setup.session, setup.root, shared.id, holder, box, hashes)
-    return Bundle(box, hashes, shared.identity.sign(Label.BUNDLE, *parts))
 
 
 def test_a_client_lost_in_the_union_may_claim() -> None:

@@ -159,8 +159,8 @@ def sizes(kem: str, sums: int) -> dict[str, int]:
         return AdvertiseKeys(bytes(32), bytes(suite(kem).public_bytes), bytes(64 * sums), bytes(64))
 
     def bundles(count: int) -> ShareKeys:
-        bundle = Bundle(bytes(suite(kem).overhead + 112 * sums), bytes(96 * sums), bytes(64))
-        return ShareKeys(dict.fromkeys(range(1, count + 1), bundle))
+        bundle = Bundle(bytes(suite(kem).overhead + 112 * sums), bytes(96 * sums))
+        return ShareKeys(dict.fromkeys(range(1, count + 1), bundle), bytes(64))
 
     def pads(count: int) -> MaskedInput:
         return MaskedInput("update", [], dict.fromkeys(range(1, count + 1), bytes(32)), [])

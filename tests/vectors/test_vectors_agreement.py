@@ -19,7 +19,6 @@ from library import DIRECTIONS, LibraryHost, LibraryNode, LibraryRoundNode, arra
 from reference import masks, rounds, shamir, transcript
 from reference.errors import ProtocolError
 from reference.messages import Fields, frame, parse
-from reference.setup import sign
 from reference.union import UnionPlan, murmur3
 from runs import About, Host, Material, Node, Part, RoundHost, RoundNode, fresh, losing, materials, play
 
@@ -73,9 +72,8 @@ class Pair:
             return m
         client, bundle = self.reference.client, m["bundles"][self.spoils]
         box = bundle["box"][:-1] + bytes((bundle["box"][-1] ^ 1,))
-        parts = client.setup.bundle_parts(client.id, self.spoils, box, bundle["hashes"])
-        signed = {"box": box, "hashes": bundle["hashes"], "signature": sign(client.identity, "bundle", *parts)}
-        return {"bundles": m["bundles"] | {self.spoils: signed}}
+        bundles = m["bundles"] | {self.spoils: bundle | {"box": box}}
+        return client.setup.sign_bundles(client.id, client.identity, bundles)
 
 
 class PairHost:

@@ -11,7 +11,7 @@ from library import LibraryHost, LibraryNode, LibraryRoundNode, load, params_of
 from reference import errors as reference_errors
 from reference.boxes import open_box
 from reference.messages import parse
-from reference.setup import SetUp, verify
+from reference.setup import SetUp
 from runs import Host, Material, Node, Part
 
 from securefl import errors, secagg, submodel
@@ -96,13 +96,8 @@ def round_host() -> LibraryHost:
 def same_bundles(setup: SetUp, dealer: int, cast: Mapping[int, Material], up: bytes, recorded: bytes) -> bool:
     """Whether two ShareKeys hash the same values, and the first is signed and its boxes hold what the second's do."""
     (_, ours), (_, theirs) = (parse(frame, "plain sums, to the server") for frame in (up, recorded))
+    setup.check_bundles(dealer, cast[dealer].public, ours)
     for holder, bundle in ours["bundles"].items():
-        verify(
-            cast[dealer].public,
-            bundle["signature"],
-            "bundle",
-            *setup.bundle_parts(dealer, holder, bundle["box"], bundle["hashes"]),
-        )
         other = theirs["bundles"][holder]
         info = setup.box_info(dealer, holder)
         plain = [open_box("x25519", cast[holder].channel, info, b["box"]) for b in (bundle, other)]

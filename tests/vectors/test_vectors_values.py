@@ -18,11 +18,14 @@ from securefl import secagg, submodel
 from securefl.crypto import CryptoError, Identity, suite, verify
 from securefl.errors import ConfigurationError, MessageError
 from securefl.secagg import Graph, Opening, Params
+from securefl.secagg.bundles import check_bundle, check_bundles, sign_bundles
 from securefl.secagg.consistency import View
-from securefl.secagg.dealing import SetUp, check_bundle, half, value_hash
+from securefl.secagg.dealing import half, value_hash
 from securefl.secagg.keys import check_advert, commitment
 from securefl.secagg.masking import Masks
-from securefl.secagg.messages import AdvertiseKeys, Bundle
+from securefl.secagg.messages import AdvertiseKeys, Bundle, SignedBundle
+from securefl.secagg.setup import SetUp
+from securefl.secagg.tree import Tree
 from securefl.secagg.uploading import pad_key, xor
 from securefl.submodel import SubmodelPlan, indexset, map_hash
 from securefl.submodel.rows import ClaimedRows, pack_claimants, row_digests, unpack_claimants, update_opening
@@ -150,15 +153,15 @@ def test_params_that_cannot_be_kept(vector: dict[str, Any]) -> None:
 def test_a_signature() -> None:
     vector = SETUP["signatures"]["accepted"]
     public, signature = raw(vector, "public", "signature")
-    verify(public, signature, Label.BUNDLE, vector["part"])
+    verify(public, signature, Label.DEALING, vector["part"])
 
 
 @each(SETUP["signatures"]["refused"])
 def test_a_signature_that_is_refused(vector: dict[str, Any]) -> None:
     public, signature = raw(vector, "public", "signature")
-    assert (vector["label"], vector["error"]) == ("bundle", "CryptoError")
+    assert (vector["label"], vector["error"]) == ("dealing", "CryptoError")
     with pytest.raises(CryptoError):
-        verify(public, signature, Label.BUNDLE, vector["part"])
+        verify(public, signature, Label.DEALING, vector["part"])
 
 
 def test_an_advert() -> None:
@@ -193,12 +196,27 @@ def test_a_bundle() -> None:
         assert made.hex() == v["hashes"][name]
         if kind == "half":
             assert half(m, setup.root, one, holder).hex() == value
-    bundle = Bundle(box, bytes.fromhex("".join(v["hashes"].values())), signature)
+    path = bytes.fromhex(v["paths"][str(holder)])
+    bundle = SignedBundle(box, bytes.fromhex("".join(v["hashes"].values())), path, signature)
     assert encode(Label.BOX, setup.session, setup.root, dealer, holder).hex() == v["info"]
     check_bundle(setup, dealer, holder, identity.public, bundle)
     for others in ((holder, dealer), (dealer, holder + 1), (dealer + 1, holder)):
         with pytest.raises(CryptoError):
             check_bundle(setup, *others, identity.public, bundle)
+
+
+def test_a_dealing() -> None:
+    v = SETUP["dealt"]
+    setup, dealer, identity = setup_of(v), v["dealer"], key_of(v["identity"])
+    bundles = {int(u): Bundle(*raw(other, "box", "hashes")) for u, other in v["others"].items()}
+    bundles[v["holder"]] = Bundle(*raw(v, "box"), bytes.fromhex("".join(v["hashes"].values())))
+    message = sign_bundles(setup, dealer, identity, bundles)
+    assert message.signature.hex() == v["signature"]
+    shown = check_bundles(setup, dealer, identity.public, message)
+    assert {str(u): bundle.path.hex() for u, bundle in shown.items()} == v["paths"]
+    for u, bundle in shown.items():
+        check_bundle(setup, dealer, u, identity.public, bundle)
+    assert Tree([bytes.fromhex(leaf) for leaf in v["leaves"]]).root.hex() == v["tree_root"]
 
 
 @each(SETUP["boxes"], "kem")

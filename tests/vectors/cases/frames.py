@@ -63,16 +63,16 @@ ADVERT: Fields = {
     "commitments": filled(64, 64),
     "signature": filled(64, 128),
 }
-BUNDLE: Fields = {"box": filled(160), "hashes": filled(96), "signature": filled(64)}
+BUNDLE: Fields = {"box": filled(160), "hashes": filled(96)}
 
 ACCEPTED: list[tuple[str, str, Fields]] = [
     (TO_CLIENT, "Invitation", {"session": filled(32), "params": PARAMS}),
     (TO_CLIENT, "Invitation", {"session": filled(32), "params": LARGE_PARAMS}),
     (TO_SERVER, "AdvertiseKeys", ADVERT),
     (TO_CLIENT, "Roster", {"size": 4, "root": filled(32), "adverts": {1: ADVERT, 128: ADVERT}}),
-    (TO_SERVER, "ShareKeys", {"bundles": {2: BUNDLE}}),
-    (TO_SERVER, "ShareKeys", {"bundles": {}}),
-    (TO_CLIENT, "Delivery", {"bundles": {256: BUNDLE}}),
+    (TO_SERVER, "ShareKeys", {"bundles": {2: BUNDLE}, "signature": filled(64)}),
+    (TO_SERVER, "ShareKeys", {"bundles": {}, "signature": filled(64)}),
+    (TO_CLIENT, "Delivery", {"bundles": {256: BUNDLE | {"path": filled(32), "signature": filled(64)}}}),
     (TO_CLIENT, "OpenSum", {"sum": "b", "live": [1, 127, 128, 255, 256, 65535, 65536, 2**24]}),
     (
         TO_SERVER,

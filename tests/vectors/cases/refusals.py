@@ -130,17 +130,21 @@ def deliveries(server: Server, drawn: dict[int, Material], step: Step) -> list[C
         return {"bundles": dealt | {dealer: bundle}}
 
     def signed(box: bytes, hashes: bytes) -> Fields:
-        signature = sign(drawn[1].identity, "bundle", *setup.bundle_parts(1, 2, box, hashes))
-        return show(1, {"box": box, "hashes": hashes, "signature": signature})
+        message = setup.sign_bundles(1, drawn[1].identity, server.bundles[1] | {2: {"box": box, "hashes": hashes}})
+        return show(1, setup.shown(1, 2, message))
 
     first = dealt[1]
+    paths = first["path"][:-32], first["path"] + bytes(32)
     return [
+        ("a path too short", FAULTY_SERVER, show(1, first | {"path": paths[0]})),
+        ("a path too long", FAULTY_SERVER, show(1, first | {"path": paths[1]})),
+        ("a path of another leaf", FAULTY_SERVER, show(1, first | {"path": flipped(first["path"])})),
         ("a bundle of nobody", FAULTY_SERVER, show(STRANGER, first)),
         ("a bundle of its own", FAULTY_SERVER, show(2, first)),
         ("a box that was not signed", FAULTY_SERVER, show(1, first | {"box": flipped(first["box"])})),
         ("hashes that were not signed", FAULTY_SERVER, show(1, first | {"hashes": flipped(first["hashes"])})),
-        ("a bundle for another holder", FAULTY_SERVER, show(1, server.bundles[1][3])),
-        ("a bundle of another dealer", FAULTY_SERVER, show(1, server.bundles[3][2])),
+        ("a bundle for another holder", FAULTY_SERVER, show(1, first | server.bundles[1][3])),
+        ("a bundle of another dealer", FAULTY_SERVER, show(1, dealt[3])),
         (
             "a signed box that does not open, and none may be corrupt",
             FAULTY_SERVER,
@@ -223,7 +227,7 @@ def bundles(step: Step) -> list[Case]:
         ("a box that was not signed", CRYPTO, bent("box")),
         ("hashes that were not signed", CRYPTO, bent("hashes")),
         ("hashes for one sum of two", CRYPTO, bent("hashes", lambda data: data[:96])),
-        ("a signature that does not verify", CRYPTO, bent("signature")),
+        ("a signature that does not verify", CRYPTO, {"signature": flipped(told["signature"])}),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from reference import boxes, setup
+from reference import boxes, setup, tree
 from reference.errors import ConfigurationError
 from reference.messages import PARAMS as SCHEMA
 from reference.messages import Fields
@@ -62,6 +62,7 @@ def vectors(recorded: Fields | None) -> dict[str, Any]:
         "signatures": signatures.vectors(),
         "advert": advert(),
         "graph": [graph(size, degree) for size, degree in ((5, None), (5, 4), (9, 4), (20, 6))],
+        "trees": [tree_of(leaves) for leaves in (1, 2, 3, 6, 8, 11)],
         "dealt": dealt(),
         "boxes": [x25519_box(), hybrid_box(recorded)],
         "refused_boxes": refused_boxes(),
@@ -113,8 +114,14 @@ def graph(size: int, degree: int | None) -> dict[str, Any]:
     return {"size": size, "degree": degree, "root": ROOT, "neighbours": neighbours}
 
 
+def tree_of(count: int) -> dict[str, Any]:
+    leaves = [fresh(32, "leaf", at) for at in range(count)]
+    paths = [b"".join(tree.path(at, leaves)) for at in range(count)]
+    return {"leaves": leaves, "root": tree.root(leaves), "paths": paths}
+
+
 def dealt() -> dict[str, Any]:
-    """One bundle from client 3 to client 1, but for its box."""
+    """What client 3 deals, but for the boxes: in full to client 1, arbitrary to 2 and 4."""
     made, m = SetUp(SESSION, ROUND, ROOT, 4), fresh(32, "m")
     values = {
         name: setup.half(m, ROOT, name[0], 1) if name[1] == "half" else fresh(40, "share", name)
@@ -122,6 +129,9 @@ def dealt() -> dict[str, Any]:
     }
     hashes = {name: made.value_hash(3, 1, name, value) for name, value in values.items()}
     box = fresh(48 + sum(map(len, values.values())), "no real box")
+    others = {v: {"box": fresh(len(box), "box", v), "hashes": fresh(32 * len(hashes), "hashes", v)} for v in (2, 4)}
+    bundles = {1: {"box": box, "hashes": b"".join(hashes.values())}} | others
+    message = made.sign_bundles(3, DEALER, bundles)
     return {
         "session": SESSION,
         "params": ROUND,
@@ -134,7 +144,11 @@ def dealt() -> dict[str, Any]:
         "hashes": hashes,
         "info": made.box_info(3, 1),
         "box": box,
-        "signature": setup.sign(DEALER, "bundle", *made.bundle_parts(3, 1, box, b"".join(hashes.values()))),
+        "others": others,
+        "leaves": made.leaves(3, bundles),
+        "tree_root": tree.root(made.leaves(3, bundles)),
+        "paths": {v: made.shown(3, v, message)["path"] for v in bundles},
+        "signature": message["signature"],
     }
 
 

@@ -14,7 +14,7 @@ from cases.plain import refusal
 
 PRIME, ORDER = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, PRIME) % PRIME
-LABEL, SECRET, NONCE = "bundle", 12345, 67890
+LABEL, SECRET, NONCE = "dealing", 12345, 67890
 
 Point = tuple[int, int]
 

@@ -10,8 +10,21 @@ from cases.plain import plain
 
 KEY = bytes(range(32))
 LABELS = (
-    *("params", "commitment", "advert", "roster", "graph", "half", "share", "bundle", "box", "pad", "mask", "stream"),
-    *("row", "dense", "union", "binding", "consistency", "plan", "simulation"),
+    *(
+        "params",
+        "commitment",
+        "advert",
+        "entry",
+        "roster",
+        "graph",
+        "half",
+        "share",
+        "bundle",
+        "node",
+        "dealing",
+        "box",
+    ),
+    *("pad", "mask", "stream", "row", "dense", "union", "binding", "consistency", "plan", "simulation"),
 )
 CASES: list[tuple[str, list[bytes | str | int]]] = [
     ("params", []),

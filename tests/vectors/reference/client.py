@@ -54,7 +54,8 @@ class Client:
         adverts = roster["adverts"]
         self.setup = SetUp(self.session, self.params, roster["root"], roster["size"])
         self.peers = {v: adverts[v] for v in sorted(adverts) if v != self.id}
-        return {"bundles": {v: self.bundle(v, coefficients, ephemeral[v]) for v in self.peers}}
+        bundles = {v: self.bundle(v, coefficients, ephemeral[v]) for v in self.peers}
+        return self.setup.sign_bundles(self.id, self.identity, bundles)
 
     def check_roster(self, roster: Fields) -> None:
         adverts, size = roster["adverts"], roster["size"]
@@ -86,8 +87,7 @@ class Client:
         except CryptoError as error:
             raise FaultyServerError(str(error)) from None
         hashes = b"".join(setup.value_hash(self.id, holder, name, value) for name, value in values.items())
-        signature = sign(self.identity, "bundle", *setup.bundle_parts(self.id, holder, box, hashes))
-        return {"box": box, "hashes": hashes, "signature": signature}
+        return {"box": box, "hashes": hashes}
 
     def values_for(self, holder: int, coefficients: Mapping[Secret, shamir.Coefficients]) -> dict[Secret, bytes]:
         """What a box holds, in order: for each sum the share of m, the share of b, the half of the pair."""

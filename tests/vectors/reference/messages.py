@@ -185,7 +185,10 @@ PLAN = Struct(
         "training": List(List(Text(), 2, 2)),
     }
 )
-BUNDLE = Struct({"box": Bytes(0, 4096), "hashes": Bytes(0, 4096), "signature": Bytes(64, 64)})
+BUNDLE = Struct({"box": Bytes(0, 4096), "hashes": Bytes(0, 4096)})
+SIGNED_BUNDLE = Struct(
+    {"box": Bytes(0, 4096), "hashes": Bytes(0, 4096), "path": Bytes(0, 4096), "signature": Bytes(64, 64)}
+)
 SLICE = Struct({"rows": Bytes(), "claimants": Bytes()})
 ADVERT = Struct(
     {
@@ -201,8 +204,8 @@ MESSAGES = {
     "Invitation": Struct({"session": Bytes(32, 32), "params": PARAMS}, tag=1),
     "AdvertiseKeys": ADVERT,
     "Roster": Struct({"size": Number(1, 2**24), "root": Bytes(32, 32), "adverts": ById(ADVERT)}, tag=3),
-    "ShareKeys": Struct({"bundles": ById(BUNDLE)}, tag=4),
-    "Delivery": Struct({"bundles": ById(BUNDLE)}, tag=5),
+    "ShareKeys": Struct({"bundles": ById(BUNDLE), "signature": Bytes(64, 64)}, tag=4),
+    "Delivery": Struct({"bundles": ById(SIGNED_BUNDLE)}, tag=5),
     "OpenSum": Struct({"sum": NAME, "live": IDS}, tag=6),
     "MaskedInput": Struct({"sum": NAME, "segments": List(Bytes()), "pads": ById(Bytes(32, 32)), "refused": IDS}, tag=7),
     "Survivors": Struct({"sum": NAME, "survivors": IDS}, tag=8),

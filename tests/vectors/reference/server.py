@@ -64,13 +64,12 @@ class Server:
         self.live = self.connected(set(heard))
         self.enough(len(self.live))
         self.bundles = {u: heard[u]["bundles"] for u in self.live}
-        return {v: {"bundles": {u: self.bundles[u][v] for u in self.peers(v)}} for v in sorted(self.live)}
+        return {v: {"bundles": {u: self.setup.shown(u, v, heard[u]) for u in self.peers(v)}} for v in sorted(self.live)}
 
     def check_shares(self, dealer: int, message: Fields) -> None:
         if sorted(message["bundles"]) != self.setup.neighbours(dealer):
             raise FaultyClientError(dealer, "it did not deal to exactly its neighbours")
-        for holder, bundle in message["bundles"].items():
-            self.setup.check_bundle(dealer, holder, self.adverts[dealer]["identity"], bundle)
+        self.setup.check_bundles(dealer, self.adverts[dealer]["identity"], message)
 
     def connected(self, live: set[int]) -> set[int]:
         """Clients with fewer than t live neighbours go, until none is left: nobody could open their masks."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from reference import tree
 from reference.boxes import PUBLIC_BYTES
 from reference.errors import CryptoError, FaultyServerError
 from reference.masks import dense_mask, row_mask, stream_keys
@@ -67,8 +68,8 @@ def check_ranks(adverts: Mapping[int, Fields]) -> None:
 
 def roster_root(session: bytes, params: Fields, adverts: Mapping[int, Fields]) -> bytes:
     fields = ("identity", "channel", "commitments", "signature")
-    parts = [adverts[u][name] for u in sorted(adverts) for name in fields]
-    return transcript_hash("roster", session, params_hash(params), *parts)
+    entries = [digest("entry", *(adverts[u][name] for name in fields)) for u in sorted(adverts)]
+    return transcript_hash("roster", session, params_hash(params), *entries)
 
 
 # ---- a set-up, its bundles and its views ----
@@ -102,14 +103,39 @@ class SetUp:
     def box_info(self, dealer: int, holder: int) -> bytes:
         return encode("box", self.session, self.root, dealer, holder)
 
-    def bundle_parts(self, dealer: int, holder: int, box: bytes, hashes: bytes) -> list[Part]:
-        return [self.session, self.root, dealer, holder, box, hashes]
-
-    def check_bundle(self, dealer: int, holder: int, identity: bytes, bundle: Fields) -> None:
-        box, hashes = bundle["box"], bundle["hashes"]
-        if len(hashes) != 32 * len(names(self.params, "m", "b", "half")):
+    def leaf(self, dealer: int, holder: int, bundle: Fields) -> bytes:
+        if len(bundle["hashes"]) != 32 * len(names(self.params, "m", "b", "half")):
             raise CryptoError("the hashes have the wrong length")
-        verify(identity, bundle["signature"], "bundle", *self.bundle_parts(dealer, holder, box, hashes))
+        return digest("bundle", self.session, self.root, dealer, holder, bundle["box"], bundle["hashes"])
+
+    def leaves(self, dealer: int, bundles: Mapping[int, Fields]) -> list[bytes]:
+        return [self.leaf(dealer, v, bundles[v]) for v in sorted(bundles)]
+
+    def dealing_parts(self, dealer: int, tree_root: bytes) -> list[Part]:
+        return [self.session, self.root, dealer, tree_root]
+
+    def sign_bundles(self, dealer: int, identity: bytes, bundles: Mapping[int, Fields]) -> Fields:
+        """ShareKeys."""
+        top = tree.root(self.leaves(dealer, bundles))
+        return {"bundles": bundles, "signature": sign(identity, "dealing", *self.dealing_parts(dealer, top))}
+
+    def check_bundles(self, dealer: int, identity: bytes, message: Fields) -> None:
+        top = tree.root(self.leaves(dealer, message["bundles"]))
+        verify(identity, message["signature"], "dealing", *self.dealing_parts(dealer, top))
+
+    def shown(self, dealer: int, holder: int, message: Fields) -> Fields:
+        """A bundle as its holder sees it."""
+        at = sorted(message["bundles"]).index(holder)
+        path = tree.path(at, self.leaves(dealer, message["bundles"]))
+        return message["bundles"][holder] | {"path": b"".join(path), "signature": message["signature"]}
+
+    def check_bundle(self, dealer: int, holder: int, identity: bytes, shown: Fields) -> None:
+        leaf, holders, path = self.leaf(dealer, holder, shown), self.neighbours(dealer), shown["path"]
+        if len(path) % 32:
+            raise CryptoError("the path has the wrong length")
+        siblings = [path[at : at + 32] for at in range(0, len(path), 32)]
+        top = tree.root_above(leaf, holders.index(holder), len(holders), siblings)
+        verify(identity, shown["signature"], "dealing", *self.dealing_parts(dealer, top))
 
     def view_parts(self, opening: Opening, survivors: Collection[int]) -> list[Part]:
         known = [self.session, params_hash(self.params), self.root, opening.sum, opening.binding]
