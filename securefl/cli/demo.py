@@ -34,6 +34,10 @@ def demo(
     rounds: Annotated[int | None, _option(RUN, "N", "Rounds. [dim]preset: 5")] = None,
     dropout: Annotated[float | None, _option(RUN, "P", "Chance to be lost in a round. [dim]preset: 0.1")] = None,
     seed: Annotated[str | None, _option(RUN, "N", "Repeat a simulation; none: do not. [dim]preset: 0")] = None,
+    setting: Annotated[
+        str | None,
+        _option(PROTECTION, "NAME", "The server: semi_honest, or malicious: it may lie. [dim]preset: semi_honest"),
+    ] = None,
     kem: Annotated[
         str | None,
         _option(PROTECTION, "SUITE", "Key exchange: x25519, or x25519-mlkem768, the hybrid. [dim]preset: the hybrid"),
@@ -75,6 +79,7 @@ def demo(
         "cohort.rounds": rounds,
         "cohort.dropout": dropout,
         "cohort.seed": seed,
+        "secagg.setting": setting,
         "secagg.kem": kem,
         "privacy.response": privacy,
     }

@@ -5,7 +5,15 @@ A preset is a TOML file of this schema shipped with the package; a file of yours
 
 from __future__ import annotations
 
-from securefl.config.checks import abort_probability, check_population, uploaded_share, validate, warnings
+from securefl.config.checks import (
+    abort_probability,
+    check_meaning,
+    check_population,
+    least_malicious_threshold,
+    uploaded_share,
+    validate,
+    warnings,
+)
 from securefl.config.loading import load, load_preset, override, parse, preset_names
 from securefl.config.schema import Cohort, Config, Data, Privacy, SecAgg, Training, Union
 
@@ -22,9 +30,11 @@ __all__ = [
     "parse",
     "override",
     "preset_names",
+    "check_meaning",
     "validate",
     "warnings",
     "check_population",
     "uploaded_share",
     "abort_probability",
+    "least_malicious_threshold",
 ]

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from itertools import count
-from math import comb
 
+from securefl.config.chances import at_least
 from securefl.config.schema import Config, default_threshold
 from securefl.errors import ConfigurationError
 
-__all__ = ["validate", "warnings", "check_population", "uploaded_share", "abort_probability"]
+__all__ = [
+    "check_meaning",
+    "validate",
+    "warnings",
+    "check_population",
+    "uploaded_share",
+    "abort_probability",
+    "least_malicious_threshold",
+]
 
 COMPLETE_GRAPH_MAX = 128
 """Largest cohort on a complete mask graph."""
@@ -20,12 +28,26 @@ RISKY_ABORT = 0.01
 """Probability that a round fails, above which the user is told before the work starts."""
 
 
+def check_meaning(config: Config) -> None:
+    """Refuse settings that describe no round at all, safe or not, with one ConfigurationError."""
+    n = config.cohort.clients
+    for name, value in (("threshold", config.threshold), ("colluders", config.colluders), ("degree", config.degree)):
+        if value > n - 1:
+            raise ConfigurationError(f"secagg.{name}: {value} of the {n - 1} others cannot be; use at most {n - 1}")
+    if config.min_survivors > n:
+        raise ConfigurationError(
+            f"secagg.min_survivors: {config.min_survivors} of {n} clients cannot be; use {config.threshold + 1} to {n}"
+        )
+    _check_response(config)
+
+
 def validate(config: Config) -> None:
-    """Refuse settings that contradict each other, with one ConfigurationError."""
+    """Refuse settings that contradict each other or that no run can keep, with one ConfigurationError."""
+    check_meaning(config)
     _check_graph(config)
     _check_threshold(config)
+    _check_survivors(config)
     _check_ring(config)
-    _check_response(config)
     _check_row_floor(config)
 
 
@@ -62,6 +84,25 @@ def _check_threshold(config: Config) -> None:
             f"secagg.threshold: {t} shares and oneself make {t + 1} clients that must stay, of {n} with "
             f"{spare} to lose; use {c + 1} to {highest}, or cohort.clients={larger} or more"
         )
+    if config.malicious and t < least_malicious_threshold(n, c):
+        raise ConfigurationError(
+            f"secagg.threshold: a server that lies, with {c} colluders, could open both secrets of a client with {t} "
+            f"shares; use {least_malicious_threshold(n, c)} to {highest}"
+        )
+
+
+def least_malicious_threshold(clients: int, colluders: int) -> int:
+    """floor((n - 1 + c) / 2) + 1: two lists of survivors cannot both find t signatures of honest clients."""
+    return (clients - 1 + colluders) // 2 + 1
+
+
+def _check_survivors(config: Config) -> None:
+    n, spare = config.cohort.clients, 1 if config.cohort.dropout else 0
+    if config.min_survivors > n - spare:
+        raise ConfigurationError(
+            f"secagg.min_survivors: {config.min_survivors} of {n} clients must stay, which leaves none to lose; "
+            f"use {config.threshold + 1} to {n - spare}"
+        )
 
 
 def _clients_for(config: Config, spare: int) -> int:
@@ -97,14 +138,24 @@ def _check_response(config: Config) -> None:
         raise ConfigurationError(
             f"privacy.response: {config.privacy.response!r} is no randomized response: {error}"
         ) from None
+    response = config.response
+    for high, low in (("p1", "p2"), ("p3", "p4")):
+        p, q = getattr(response, high), getattr(response, low)
+        if p < q:
+            raise ConfigurationError(
+                f"privacy.response: {high}={p} is below {low}={q}, so that absence would claim more than presence; "
+                f"use {high} from {q} to 1"
+            )
 
 
 def _check_row_floor(config: Config) -> None:
-    n, floor = config.cohort.clients, config.row_floor
+    n = config.cohort.clients
+    floor = config.row_floor_of(n)
     if floor > n:
         m, c = config.privacy.honest_claimants, config.colluders
+        invented = f" and {floor - m - c} that a server could invent" if config.malicious else ""
         raise ConfigurationError(
-            f"privacy.honest_claimants: {m} honest claimants and {c} colluders "
+            f"privacy.honest_claimants: {m} honest claimants and {c} colluders{invented} "
             f"make a row floor of {floor}, which {n} clients never reach; {_lower_floor(config, n)}"
         )
     if _claims_everything_held(config):
@@ -119,14 +170,18 @@ def _check_row_floor(config: Config) -> None:
 
 
 def _lower_floor(config: Config, floor: int) -> str:
-    m = floor - config.colluders
+    n = config.cohort.clients
+    invented = config.row_floor_of(n) - config.row_floor
+    if invented and floor >= config.row_floor:
+        return f"use secagg.min_survivors={n - floor + config.row_floor} or more: fewer can then be declared lost"
+    m = floor - config.colluders - invented
     if m >= 1:
         return f"use at most {m}, or more clients"
     return f"use honest_claimants=1 and secagg.colluders={max(0, floor - 1)} at most, or more clients"
 
 
 def _reachable_floor(config: Config) -> int:
-    floors = range(config.row_floor, 0, -1)
+    floors = range(config.row_floor_of(config.cohort.clients), 0, -1)
     return next((floor for floor in floors if _share(config, floor) >= NEGLIGIBLE_SHARE), 1)
 
 
@@ -136,37 +191,30 @@ def _claims_everything_held(config: Config) -> bool:
 
 
 def uploaded_share(config: Config) -> float:
-    """Probability that a row of the union which exactly one client holds reaches the row floor."""
-    return _share(config, config.row_floor)
+    """Probability that a row of the union which exactly one client holds reaches the row floor; nobody is lost."""
+    return _share(config, config.row_floor_of(config.cohort.clients))
 
 
 def _share(config: Config, floor: int) -> float:
     q1, q0 = float(config.response.q1), float(config.response.q0)
     others = config.cohort.clients - 1
-    return q1 * _at_least(others, q0, floor - 1) + (1 - q1) * _at_least(others, q0, floor)
+    return q1 * at_least(others, q0, floor - 1) + (1 - q1) * at_least(others, q0, floor)
 
 
 def abort_probability(config: Config) -> float:
     """Probability that fewer than t + 1 clients are left at the end of a round."""
-    return 1 - _at_least(config.cohort.clients, 1 - config.cohort.dropout, config.min_survivors)
-
-
-def _at_least(n: int, p: float, k: int) -> float:
-    """P[Binomial(n, p) >= k]."""
-    return min(1.0, sum(comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(max(k, 0), n + 1)))
+    n = config.cohort.clients
+    return at_least(n, config.cohort.dropout, n - config.min_survivors + 1)
 
 
 def warnings(config: Config) -> list[str]:
     """What a valid configuration should still tell its user, one sentence each. Needs ``validate`` first."""
-    found = []
+    found, floor = [], config.row_floor_of(config.cohort.clients)
     if _claims_everything_held(config):
-        found.append(
-            "privacy.response: claims tell the truth, "
-            f"and only rows that at least {config.row_floor} clients hold go up"
-        )
+        found.append(f"privacy.response: claims tell the truth, and only rows that at least {floor} clients hold go up")
     elif (share := uploaded_share(config)) < LOW_SHARE:
         found.append(
-            f"privacy.honest_claimants: a row that one client holds reaches the floor of {config.row_floor} "
+            f"privacy.honest_claimants: a row that one client holds reaches the floor of {floor} "
             f"with probability {share:.2g}; lower honest_claimants or invite more clients"
         )
     if config.row_floor == 1:
@@ -174,7 +222,7 @@ def warnings(config: Config) -> list[str]:
     if (abort := abort_probability(config)) > RISKY_ABORT:
         found.append(
             f"cohort.dropout: a round fails with probability {abort:.2g}, because {config.min_survivors} of "
-            f"{config.cohort.clients} clients must stay; lower cohort.dropout or secagg.threshold"
+            f"{config.cohort.clients} clients must stay; lower cohort.dropout, secagg.threshold or min_survivors"
         )
     return found
 

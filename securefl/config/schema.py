@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from dp import TwoStage
+from securefl.config.chances import usual_survivors
 
 __all__ = ["Config", "Data", "Cohort", "SecAgg", "Union", "Privacy", "Training"]
 
@@ -49,12 +50,17 @@ class Cohort(Section, frozen=True, kw_only=True):
 class SecAgg(Section, frozen=True, kw_only=True):
     """Masked sums (docs: protocol, sections 1 and 2)."""
 
-    setting: Literal["semi_honest"] = "semi_honest"
-    """What the server may do: here it follows the protocol, and looks at all it receives."""
+    setting: Literal["semi_honest", "malicious"] = "semi_honest"
+    """What the server may do: follow the protocol and look at all it receives, or lie to clients as well."""
     kem: Literal["x25519-mlkem768", "x25519"] = "x25519-mlkem768"
     """HPKE suite of the channel keys. The hybrid one outlives X25519, for about 0.4 MB a round at n = 100."""
     threshold: Count | None = None
     """Shares that open a secret, t; t + 1 clients must stay. None = floor(2 (n - 1) / 3) + 1."""
+    min_survivors: Count | None = None
+    """Clients that must stay, t + 1 or more. In the malicious setting each one fewer raises the row floor by one.
+
+    None = t + 1; malicious: as many as stay in 99 of 100 rounds, if that is more.
+    """
     colluders: Tally | None = None
     """Clients of the cohort assumed to work with the server, c. None = n // 20."""
     ring_bits: Annotated[int, Meta(ge=8, le=64)] = 32
@@ -133,9 +139,17 @@ class Config(Section, frozen=True, kw_only=True):
         return self.secagg.threshold or default_threshold(self.cohort.clients)
 
     @property
+    def malicious(self) -> bool:
+        """Whether the server is assumed to lie."""
+        return self.secagg.setting == "malicious"
+
+    @property
     def min_survivors(self) -> int:
-        """Clients that must answer: nobody holds a share of itself, so t + 1."""
-        return self.threshold + 1
+        """Clients that must answer: nobody holds a share of itself, so t + 1 or more."""
+        if self.secagg.min_survivors is not None:
+            return max(self.threshold + 1, self.secagg.min_survivors)
+        n, stay = self.cohort.clients, 1 - self.cohort.dropout
+        return max(self.threshold + 1, usual_survivors(n, stay) if self.malicious else 0)
 
     @property
     def colluders(self) -> int:
@@ -149,8 +163,15 @@ class Config(Section, frozen=True, kw_only=True):
 
     @property
     def row_floor(self) -> int:
-        """Claimants below which a row is left out of the upload, m + c."""
+        """Claimants wanted in every sum of a row, m + c."""
         return self.privacy.honest_claimants + self.colluders
+
+    def row_floor_of(self, live: int) -> int:
+        """Claimants below which a row is left out of the upload, m + c + L, when `live` clients sent a claim.
+
+        L, in the malicious setting: how many invented claimants the server could declare lost.
+        """
+        return self.row_floor + (max(0, live - self.min_survivors) if self.malicious else 0)
 
     @property
     def response(self) -> TwoStage:
@@ -160,6 +181,11 @@ class Config(Section, frozen=True, kw_only=True):
     def settings(self) -> dict[str, dict[str, Any]]:
         """Every setting by section, defaults resolved, plain values: the ``settings`` of a ``RunSummary``."""
         table: dict[str, dict[str, Any]] = msgspec.to_builtins(self)
-        table["secagg"] |= {"threshold": self.threshold, "colluders": self.colluders, "degree": self.degree}
-        table["privacy"]["row_floor"] = self.row_floor
+        table["secagg"] |= {
+            "threshold": self.threshold,
+            "min_survivors": self.min_survivors,
+            "colluders": self.colluders,
+            "degree": self.degree,
+        }
+        table["privacy"]["row_floor"] = self.row_floor_of(self.cohort.clients)
         return table

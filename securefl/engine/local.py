@@ -84,7 +84,7 @@ class Simulation:
         registry = frozenset(names.values())
         fleet.admit(registry)
         server = SubmodelServer(self._params, self._plan, self._dense, self._tables, registry, maps=self._maps)
-        losses = Losses(names.values(), self._config.cohort.dropout, generator)
+        losses = Losses(names.values(), self._config.cohort.dropout, generator, malicious=self._params.malicious)
         played = SimulatedRound(number, self._plan, server, fleet, losses, progress)
         opened = played.play()
         if opened is not None:

@@ -8,7 +8,17 @@ from collections.abc import Collection
 from typing import Any
 
 from securefl.federation.records import PHASES
-from securefl.secagg.messages import AdvertiseKeys, Delivery, MaskedInput, Roster, ShareKeys, Survivors, Unmasking
+from securefl.secagg.messages import (
+    AdvertiseKeys,
+    Consistency,
+    ConsistencyCheck,
+    Delivery,
+    MaskedInput,
+    Roster,
+    ShareKeys,
+    Survivors,
+    Unmasking,
+)
 from securefl.submodel.messages import Claim, RoundInvitation, Submodel, UnionAnnounced
 
 _PHASE_OF: dict[type, str] = {
@@ -25,7 +35,7 @@ _PHASE_OF: dict[type, str] = {
 
 def phase_of(message: Any) -> str:
     """The phase a message belongs to; a message down belongs to the answer it asks for."""
-    if isinstance(message, MaskedInput | Survivors | Unmasking):
+    if isinstance(message, MaskedInput | Survivors | ConsistencyCheck | Consistency | Unmasking):
         return message.sum
     return _PHASE_OF[type(message)]
 

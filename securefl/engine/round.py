@@ -18,9 +18,6 @@ from securefl.secagg.messages import MaskedInput
 from securefl.submodel import UNION, UPDATE, RoundSums, SubmodelPlan, SubmodelServer, to_client, to_server
 from securefl.submodel.plan import CELLS
 
-MESSAGES = {"union": 2, "update": 2}
-"""Messages of a client in a phase; one in the others. Training ends with the masked input of the update."""
-
 
 @dataclass(frozen=True, slots=True)
 class UnionCheck:
@@ -99,7 +96,11 @@ class SimulatedRound:
 
     def _count(self, phase: str) -> None:
         self._done[phase] += 1
-        self._progress.phase(phase, self._done[phase], self._clients * MESSAGES.get(phase, 1))
+        self._progress.phase(phase, self._done[phase], self._clients * self._messages(phase))
+
+    def _messages(self, phase: str) -> int:
+        """Messages of a client in a phase. Training ends with the masked input of the update."""
+        return 2 + self._server.params.malicious if phase in (UNION, UPDATE) else 1
 
     def _check_union(self) -> UnionCheck:
         server = self._server

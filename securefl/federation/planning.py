@@ -47,7 +47,12 @@ def round_plan(
 def round_params(config: Config, plan: SubmodelPlan) -> Params:
     """The session parameters of every round of a run."""
     return plan.params(
-        clients=config.cohort.clients, threshold=config.threshold, colluders=config.colluders, kem=config.secagg.kem
+        clients=config.cohort.clients,
+        threshold=config.threshold,
+        colluders=config.colluders,
+        kem=config.secagg.kem,
+        setting=config.secagg.setting,
+        min_survivors=config.min_survivors,
     )
 
 
@@ -67,8 +72,7 @@ def full_model_bytes(params: Params, model: Model, ring_bits: int) -> int:
     """Up + down of one client in one secure round over the whole shared model: one dense sum, same keys and cohort."""
     size = model.dense_size + sum(t.rows * t.width for t in model.tables)
     whole = Sum("update", (Segment("model", ring_bits, size + 1),))
-    dense = Params(params.clients, params.threshold, params.colluders, params.kem, (whole,), None, params.plan)
-    return plain_session(dense).total + size * HALF_FLOAT_BYTES
+    return plain_session(msgspec.structs.replace(params, sums=(whole,))).total + size * HALF_FLOAT_BYTES
 
 
 def _union_plan(config: Config, table: TableSpec, expected: int) -> psu.UnionPlan:

@@ -143,13 +143,23 @@ def not_protected(summary: RunSummary) -> list[tuple[str, str]]:
             "The server learns which items the group holds, one held by a single client included.",
         ),
         ("Who shares a claim, from peers", "A client learns which others claim the same rows."),
-        (
-            "Anything, if the server cheats",
-            f"The server was assumed to follow the protocol, with at most {colluders} of its clients on its side.",
-        ),
+        _cheating(section(summary, "secagg")["setting"], colluders),
     ]
     if summary.epsilon_claims_ever == inf:
         limits.insert(0, ("The claims", "They tell the truth: the server reads who holds which item."))
     if not summary.private:
         limits.append(("This very run: a simulation", "Its claims, blinding and rounding came from a seed."))
     return limits
+
+
+def _cheating(setting: str, colluders: int) -> tuple[str, str]:
+    if setting == "malicious":
+        return (
+            "A crafted model or a false result",
+            "Survivors signed what the server told them before a sum was opened, and no two views were answered, with "
+            f"at most {colluders} clients on its side. What model it sends, and what it says came out, nobody checks.",
+        )
+    return (
+        "Anything, if the server cheats",
+        f"The server was assumed to follow the protocol, with at most {colluders} of its clients on its side.",
+    )

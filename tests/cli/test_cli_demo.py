@@ -50,7 +50,16 @@ def test_the_plain_demo_is_the_small_preset(engine: Engine, command: Command) ->
 
 def test_every_option_reaches_the_engine(engine: Engine, command: Command) -> None:
     cohort = ("--clients", "40", "--rounds", "3", "--dropout", "0.2", "--seed", "7")
-    protection = ("--kem", "x25519", "--privacy", "3/4", "--set", "privacy.honest_claimants = 3")
+    protection = (
+        "--setting",
+        "malicious",
+        "--kem",
+        "x25519",
+        "--privacy",
+        "3/4",
+        "--set",
+        "privacy.honest_claimants = 3",
+    )
     assert command("demo", *cohort, *protection, "--set", "training.batch=4").code == 0
     assert engine.configs == [
         override(
@@ -60,6 +69,7 @@ def test_every_option_reaches_the_engine(engine: Engine, command: Command) -> No
                 "cohort.rounds": 3,
                 "cohort.dropout": 0.2,
                 "cohort.seed": 7,
+                "secagg.setting": "malicious",
                 "secagg.kem": "x25519",
                 "privacy.response": "3/4",
                 "privacy.honest_claimants": 3,
@@ -153,6 +163,8 @@ def test_a_defect_is_not_dressed_up(engine: Engine, command: Command) -> None:
         ("--rounds 0", "cohort.rounds: got 0"),
         ("--dropout 1", "cohort.dropout: got 1.0"),
         ("--dropout nan", "cohort.dropout: got nan"),
+        ("--setting honest", "secagg.setting: got 'honest'; use 'malicious' or 'semi_honest'"),
+        ("--privacy 1/8,7/8,7/8,1/8", "privacy.response: p1=1/8 is below p2=7/8"),
         ("--kem rsa", "secagg.kem: got 'rsa'"),
         ("--privacy 9/10", "privacy.response: '9/10' is no randomized response"),
         ("--seed -1", "--seed: got '-1'"),
@@ -161,6 +173,7 @@ def test_a_defect_is_not_dressed_up(engine: Engine, command: Command) -> None:
         ("--set secagg.treshold=60", "secagg.treshold: no such setting; the nearest one is secagg.threshold"),
         ("--set secagg.threshold", "--set: got 'secagg.threshold'; use section.key=value"),
         ("--set secagg.threshold=99", "secagg.threshold: 99 shares"),
+        ("--set secagg.threshold=100", "secagg.threshold: 100 of the 99 others cannot be; use at most 99"),
         ("--set secagg.ring_bits=16", "secagg.ring_bits: 16 bits carry at most 0 clients"),
         ("--set privacy.honest_claimants=80", "privacy.honest_claimants: a row floor of 85"),
         ("--config nowhere.toml", "configuration nowhere.toml: cannot be read"),

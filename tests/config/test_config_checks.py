@@ -147,6 +147,56 @@ def test_no_response_is_refused(text: str) -> None:
     assert refusal(configured(privacy__response=text)).startswith("privacy.response: ")
 
 
+@pytest.mark.parametrize(("text", "name"), [("0.1,0.9,0.8,0.1", "p1"), ("0.9,0.1,0.1,0.8", "p3"), ("0,1,1,0", "p1")])
+def test_a_response_that_claims_what_is_absent_is_refused(text: str, name: str) -> None:
+    sentence = refusal(configured(privacy__response=text))
+    assert sentence.startswith(f"privacy.response: {name}=")
+    assert f"use {name} from" in sentence
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"secagg__threshold": 100}, "secagg.threshold: 100 of the 99 others cannot be; use at most 99"),
+        ({"secagg__colluders": 100}, "secagg.colluders: 100 of the 99 others cannot be; use at most 99"),
+        ({"secagg__degree": 100}, "secagg.degree: 100 of the 99 others cannot be; use at most 99"),
+        ({"secagg__min_survivors": 101}, "secagg.min_survivors: 101 of 100 clients cannot be; use 68 to 100"),
+        ({"secagg__min_survivors": 100}, "secagg.min_survivors: 100 of 100 clients must stay, which leaves none"),
+    ],
+)
+def test_more_than_the_cohort_has_is_refused(settings: dict[str, object], sentence: str) -> None:
+    assert refusal(configured(**settings)).startswith(sentence)
+
+
+def test_the_malicious_setting_asks_for_more_shares() -> None:
+    config = configured(secagg__setting="malicious", secagg__threshold=52, secagg__colluders=5)
+    assert "use 53 to 98" in refusal(config)
+    validate(override(config, {"secagg.threshold": 53}))
+    validate(override(config, {"secagg.setting": "semi_honest"}))
+
+
+@given(n=st.integers(5, 128), dropout=st.sampled_from([0.0, 0.02, 0.1, 0.3]))
+def test_the_malicious_setting_wants_as_many_survivors_as_usually_stay(n: int, dropout: float) -> None:
+    config = configured(cohort__clients=n, cohort__dropout=dropout, secagg__setting="malicious", secagg__threshold=2)
+    fewer = [abort_probability(override(config, {"secagg.min_survivors": k})) for k in range(3, n + 1)]
+    allowed = [k for k, probability in zip(range(3, n + 1), fewer, strict=True) if probability <= 0.01 + 1e-9]
+    assert config.min_survivors == max([3, *allowed])
+
+
+def test_in_the_malicious_setting_a_client_that_may_be_lost_raises_the_row_floor() -> None:
+    config = configured(secagg__setting="malicious", secagg__min_survivors=90)
+    assert (config.row_floor, config.row_floor_of(100), config.row_floor_of(93)) == (10, 20, 13)
+    assert config.row_floor_of(80) == 10
+    assert configured(secagg__min_survivors=90).row_floor_of(100) == 10
+
+
+def test_a_malicious_row_floor_that_nothing_reaches_is_refused_with_survivors_that_help() -> None:
+    config = configured(secagg__setting="malicious", secagg__min_survivors=60)
+    (better,) = advised(config, refusal(config))
+    validate(better)
+    refusal(override(better, {"secagg.min_survivors": better.min_survivors - 1}))
+
+
 def test_a_row_floor_above_the_cohort_is_refused_for_every_response() -> None:
     for response in ("7/8", "none", "union"):
         sentence = refusal(configured(privacy__response=response, privacy__honest_claimants=96))

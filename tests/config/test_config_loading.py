@@ -48,7 +48,7 @@ def test_a_file_sets_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("[cohort]\ndropout = nan", "cohort.dropout: got nan; use a number of at least 0 and below 1"),
         ("[cohort]\nseed = -1", f"cohort.seed: got -1; use a whole number of at least 0 and at most {2**63 - 1}"),
         ("[secagg]\nkem = 'rsa'", "secagg.kem: got 'rsa'; use 'x25519' or 'x25519-mlkem768'"),
-        ("[secagg]\nsetting = 'malicious'", "secagg.setting: got 'malicious'; use 'semi_honest'"),
+        ("[secagg]\nsetting = 'honest'", "secagg.setting: got 'honest'; use 'malicious' or 'semi_honest'"),
         ("[secagg]\nring_bits = 65", "secagg.ring_bits: got 65; use a whole number of at least 8 and at most 64"),
         ("[union]\nfalse_positive_rate = 0.0", "union.false_positive_rate: got 0.0; use a number above 0 and below 1"),
         ("[training]\nclip = inf", "training.clip: got inf; use a number above 0 and at most 1000000"),

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from numpy.random import default_rng
 
 from securefl.config import Config, load_preset, override
 from securefl.datasets import ClickLog, load_click_log
 from securefl.datasets.synthetic import synthetic_click_log
 from securefl.engine import local
+from securefl.engine.losses import Losses
 from securefl.errors import ConfigurationError
 from securefl.federation.progress import Silent
 from securefl.federation.records import PHASES, RoundRecord, RunSummary
@@ -85,6 +87,28 @@ def test_lost_clients_are_counted_by_phase_and_the_sums_stay_exact(log: ClickLog
     assert sum(summary.dropouts.values()) > 0
     for record in summary.per_round:
         assert record.finishers == record.clients - sum(record.dropouts.values()) or not record.completed
+
+
+def test_the_malicious_setting_runs_with_losses_and_its_sums_are_exact(log: ClickLog) -> None:
+    lossy = small(**{"cohort.dropout": 0.2, "cohort.rounds": 3, "secagg.setting": "malicious", "cohort.clients": 20})
+    heard: list[tuple[str, int, int]] = []
+
+    class Heard(Silent):
+        def phase(self, name: str, done: int, total: int) -> None:
+            heard.append((name, done, total))
+
+    summary = local.run(lossy, log, Heard())
+    assert summary.exact
+    assert summary.rounds_completed > 0
+    assert sum(summary.dropouts.values()) > 0
+    assert all(r.rows_uploaded > 0 for r in summary.per_round if r.completed)
+    assert {total for name, _, total in heard if name in ("union", "update")} == {60}  # one message more
+    assert all(done <= total for _, done, total in heard)
+
+
+def test_a_client_can_be_lost_at_every_message_of_the_malicious_setting() -> None:
+    assert len(Losses([], 1.0, default_rng(0), malicious=True)._steps) == 9
+    assert len(Losses([], 1.0, default_rng(0))._steps) == 7
 
 
 def test_too_few_survivors_end_a_round_without_changing_the_model(log: ClickLog) -> None:

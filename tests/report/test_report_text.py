@@ -85,6 +85,14 @@ def test_verdict_never_calls_a_wrong_sum_good(run: RunSummary, aborted: RunSumma
     assert story.verdict(replace(aborted, rounds_completed=0)).tone == "bad"
 
 
+def test_what_a_cheating_server_could_do_follows_the_setting(run: RunSummary) -> None:
+    table = run.settings["secagg"]
+    assert isinstance(table, dict)
+    lying = replace(run, settings=run.settings | {"secagg": table | {"setting": "malicious"}})
+    assert "Anything, if the server cheats" in dict(story.not_protected(run))
+    assert "Survivors signed" in dict(story.not_protected(lying))["A crafted model or a false result"]
+
+
 def test_verdict_says_what_the_settings_give_away(run: RunSummary) -> None:
     truthful = replace(run, epsilon_claims_ever=math.inf)
     assert "it read every index set" in story.verdict(truthful).text
