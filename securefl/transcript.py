@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 Part = bytes | str | int
 
+_length = struct.Struct(">I").pack
+
 
 class Label(enum.Enum):
     """Everything that is hashed, signed or derived, in one table."""
@@ -44,13 +46,19 @@ class Label(enum.Enum):
     PLAN = b"securefl/v1/plan"  # hash of a submodel plan
     SIMULATION = b"securefl/v1/simulation"  # key: labelled random streams of a seeded simulation
 
+    prefix: bytes
+    """What every encoding under this label begins with."""
+
+    def __init__(self, name: bytes) -> None:
+        self.prefix = _length(len(name)) + name
+
 
 def encode(label: Label, *parts: Part) -> bytes:
     """Injective encoding: the label and each part behind its 4-byte length; integers as 8 bytes, big-endian."""
-    out = [_PREFIXES[label]]
+    out = [label.prefix]
     for part in parts:
         data = part if isinstance(part, bytes) else _to_bytes(part)
-        out += (_LENGTH.pack(len(data)), data)
+        out += (_length(len(data)), data)
     return b"".join(out)
 
 
@@ -81,8 +89,4 @@ def _to_bytes(part: Part) -> bytes:
 
 def length_prefixed(data: bytes) -> bytes:
     """`data` behind its length in 4 bytes, big-endian."""
-    return _LENGTH.pack(len(data)) + data
-
-
-_LENGTH = struct.Struct(">I")
-_PREFIXES = {label: length_prefixed(label.value) for label in Label}
+    return _length(len(data)) + data
