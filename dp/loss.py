@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import inf, log, log1p
+
+from dp.bounds import Bound
+from dp.errors import PrivacyError
+from dp.rounding import log
 
 __all__ = ["Witness", "Loss", "worst_case"]
 
@@ -20,14 +23,7 @@ class Witness:
     @property
     def loss(self) -> float:
         """ln(likely / unlikely) in nats; inf when the outcome is impossible under the other hypothesis."""
-        if self.unlikely == 0:
-            return inf
-        ratio = self.likely / self.unlikely
-        if abs(ratio - 1) < 0.5:
-            return log1p(ratio - 1)
-        if 2.0**-1000 < ratio < 2.0**1000:
-            return log(ratio)
-        return log(ratio.numerator) - log(ratio.denominator)  # integers of any size; the fraction may leave the floats
+        return log(self.likely, self.unlikely)
 
 
 @dataclass(frozen=True)
@@ -38,6 +34,8 @@ class Loss:
     """The outcome that speaks most for "held"; its loss is e10."""
     absent: Witness
     """The outcome that speaks most for "not held"; its loss is e01."""
+    formula: str
+    """Id of what was computed, in `dp.FORMULAS`."""
 
     @property
     def e10(self) -> float:
@@ -50,32 +48,34 @@ class Loss:
         return self.absent.loss
 
     @property
-    def epsilon(self) -> float:
+    def epsilon(self) -> Bound:
         """The larger of both directions, in nats."""
-        return max(self.e10, self.e01)
+        return Bound(max(self.e10, self.e01), "exact", self.formula)
 
     @property
     def witness(self) -> Witness:
         """The outcome that attains `epsilon`."""
         return max(self.held, self.absent, key=lambda witness: witness.loss)
 
-    def set_level(self, removed: int, added: int) -> float:
+    def set_level(self, removed: int, added: int) -> Bound:
         """Exact loss, in nats, between two held sets when `removed` indices leave and `added` enter.
 
         max(removed e10 + added e01, added e10 + removed e01): indices are answered independently.
+        Raises PrivacyError for negative numbers.
         """
-        return max(
-            _times(removed, self.e10) + _times(added, self.e01),
-            _times(added, self.e10) + _times(removed, self.e01),
-        )
+        if min(removed, added) < 0:
+            raise PrivacyError(f"removed={removed} and added={added} must be 0 or more")
+        one_way = _times(removed, self.e10) + _times(added, self.e01)
+        other_way = _times(added, self.e10) + _times(removed, self.e01)
+        return Bound(max(one_way, other_way), "exact", "rr-set")
 
 
-def worst_case(events: dict[str, tuple[Fraction, Fraction]]) -> Loss:
+def worst_case(formula: str, events: dict[str, tuple[Fraction, Fraction]]) -> Loss:
     """The loss over named outcomes, each with its probability when held and when not; impossible ones do not count."""
     possible = [(name, *pair) for name, pair in events.items() if any(pair)]
     held = [Witness(name, p1, p0) for name, p1, p0 in possible if p1]
     absent = [Witness(name, p0, p1) for name, p1, p0 in possible if p0]
-    return Loss(max(held, key=lambda w: w.loss), max(absent, key=lambda w: w.loss))
+    return Loss(max(held, key=lambda w: w.loss), max(absent, key=lambda w: w.loss), formula)
 
 
 def _times(count: int, loss: float) -> float:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
-from decimal import Context, Decimal
 from fractions import Fraction
-from itertools import accumulate
-from math import isfinite, lcm
+from math import lcm
 
+from dp.binomial import weights
+from dp.bounds import Bound
+from dp.divergence import Pair
 from dp.errors import PrivacyError
 from dp.loss import Loss, worst_case
 from dp.sampling import common_denominator
@@ -98,6 +99,7 @@ class TwoStage:
         _check_rounds(rounds)
         missed3, missed4 = 1 - self.p3, 1 - self.p4
         return worst_case(
+            "rr-rounds",
             {
                 f"claimed in {rounds} of {rounds} rounds": (
                     _mixture(self.p1, self.p3, self.p4, rounds),
@@ -107,7 +109,7 @@ class TwoStage:
                     _mixture(self.p1, missed3, missed4, rounds),
                     _mixture(self.p2, missed3, missed4, rounds),
                 ),
-            }
+            },
         )
 
     def loss_ever(self) -> Loss:
@@ -115,57 +117,59 @@ class TwoStage:
         if self.p3 == self.p4:
             return self.loss_rounds(1)
         return worst_case(
+            "rr-ever",
             {
                 "permanent answer true": (self.p1, self.p2),
                 "permanent answer false": (1 - self.p1, 1 - self.p2),
-            }
+            },
         )
 
-    def epsilon_round(self) -> float:
+    def epsilon_round(self) -> Bound:
         """Epsilon of one claim of one index, in nats; inf if some outcome gives the index away."""
         return self.loss_rounds(1).epsilon
 
-    def epsilon_rounds(self, rounds: int) -> float:
-        """Epsilon of `rounds` memoised claims of one index, in nats."""
-        return self.loss_rounds(rounds).epsilon
+    def epsilon_rounds(self, rounds: int, delta: Fraction = Fraction(0)) -> Bound:
+        """Epsilon of `rounds` memoised claims of one index, in nats, up to `delta`, 0 <= delta < 1."""
+        return self.pair(rounds).epsilon(delta) if delta else self.loss_rounds(rounds).epsilon
 
-    def epsilon_ever(self) -> float:
+    def epsilon_ever(self) -> Bound:
         """Epsilon of any number of memoised claims of one index, in nats."""
         return self.loss_ever().epsilon
 
-    def delta_rounds(self, rounds: int, epsilon: float) -> float:
-        """Exact delta(epsilon) of `rounds` memoised claims of one index, the worse of both directions.
+    def epsilon_truths(self, changes: int) -> Bound:
+        """Epsilon of any number of claims if the memo were keyed by the truth, which changes `changes` times, in nats.
 
-        The hockey-stick divergence sum_k max(0, P1[k] - e^epsilon P0[k]) over the number k of claims, a mixture of two
-        binomials, in integers (e^epsilon to 50 digits). Needs finite epsilon >= 0; raises PrivacyError.
+        An upper bound: each truth in turn gets a permanent answer. `privatize` keys its memo by the index alone.
+        """
+        if changes < 0:
+            raise PrivacyError(f"changes={changes} must be 0 or more")
+        return Bound((changes + 1) * self.epsilon_ever(), "upper", "rr-truth")
+
+    def delta_rounds(self, rounds: int, epsilon: float) -> Bound:
+        """Exact delta(epsilon) of `rounds` memoised claims of one index, the worse way, rounded up.
+
+        Needs finite epsilon >= 0; raises PrivacyError.
+        """
+        return self.pair(rounds).delta(epsilon)
+
+    def pair(self, rounds: int) -> Pair:
+        """The exact laws of the number of claims in `rounds` memoised rounds: mixtures of two binomials.
+
+        The number says all that the order of claims could: `pair` has the hockey stick and the attacker's guesses.
         """
         _check_rounds(rounds)
-        if not (isfinite(epsilon) and epsilon >= 0):
-            raise PrivacyError(f"epsilon={epsilon} must be finite and not negative")
-        factor = Fraction(Context(prec=50).exp(Decimal(epsilon)))
-        held, absent = self._weights(self.p1, rounds), self._weights(self.p2, rounds)
-        excess = max(_excess(held, absent, factor), _excess(absent, held, factor))
-        return excess / (sum(held) * factor.denominator)
-
-    def _weights(self, p: Fraction, rounds: int) -> list[int]:
-        """P[k claims], k = 0..rounds, times the (rounds + 1)-th power of the common denominator."""
         d = lcm(*(getattr(self, field.name).denominator for field in fields(self)))
-        c, a, b = (int(q * d) for q in (p, self.p3, self.p4))
-        ways = accumulate(range(rounds), lambda way, k: way * (rounds - k) // (k + 1), initial=1)  # C(rounds, k)
-        return [
-            way * (c * a**k * (d - a) ** (rounds - k) + (d - c) * b**k * (d - b) ** (rounds - k))
-            for k, way in enumerate(ways)
-        ]
+        yes, no = (weights(rounds, int(p * d), d - int(p * d)) for p in (self.p3, self.p4))
+        held, absent = (
+            tuple(int(p * d) * a + (d - int(p * d)) * b for a, b in zip(yes, no, strict=True))
+            for p in (self.p1, self.p2)
+        )
+        return Pair(held, absent)
 
 
 def _mixture(p: Fraction, yes: Fraction, no: Fraction, rounds: int) -> Fraction:
     """P[the same outcome `rounds` times], when each has probability `yes` after a true permanent answer, else `no`."""
     return p * yes**rounds + (1 - p) * no**rounds
-
-
-def _excess(likely: list[int], unlikely: list[int], factor: Fraction) -> int:
-    up, down = factor.denominator, factor.numerator
-    return sum(max(0, a * up - b * down) for a, b in zip(likely, unlikely, strict=True))
 
 
 def _check_rounds(rounds: int) -> None:

@@ -71,7 +71,7 @@ class Simulation:
             records,
             auc_start=auc_start,
             full_model_bytes=full_model_bytes(self._params, self._model, self._plan.ring_bits),
-            epsilon_ever=self._plan.two_stage.epsilon_ever(),
+            epsilon_ever=float(self._plan.two_stage.epsilon_ever()),
             private=self._random.private,
             data=_describe(self._log),
             settings=self._config.settings(),

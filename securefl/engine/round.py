@@ -72,8 +72,8 @@ class SimulatedRound:
             union_lost=union.lost,
             rows_uploaded=0 if opened is None else sum(t.indices.size for t in opened.tables.values()),
             rows_left_out=0 if opened is None else opened.rows_left_out,
-            epsilon_claims_round=response.epsilon_round(),
-            epsilon_claims_ever=response.epsilon_ever(),
+            epsilon_claims_round=float(response.epsilon_round()),
+            epsilon_claims_ever=float(response.epsilon_ever()),
             dropouts=self._losses.by_phase,
             seconds=self._meter.seconds,
         )

@@ -1,6 +1,7 @@
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from itertools import product
-from math import exp, inf, log
+from math import comb, exp, inf, log
 
 import pytest
 from hypothesis import given
@@ -249,5 +250,103 @@ def test_a_probability_out_of_range_is_refused(value):
     ],
 )
 def test_impossible_questions_are_refused_by_name(call, setting):
+    with pytest.raises(PrivacyError, match=setting):
+        call(TwoStage.parse("7/8"))
+
+
+OUTWEIGHED = [Fraction(1, 10**k) for k in (1, 3, 6, 12)]
+
+
+@given(response=RESPONSES, rounds=st.integers(1, 5), delta=st.sampled_from(OUTWEIGHED))
+def test_epsilon_at_delta_is_the_smallest_that_delta_allows(response, rounds, delta):
+    pair, epsilon = response.pair(rounds), response.epsilon_rounds(rounds, delta)
+    assert (epsilon.kind, epsilon.formula) == ("exact", "hockey-stick")
+    if epsilon < 30:
+        assert pair.delta(epsilon + 1e-9) <= float(delta)
+    if epsilon == inf:
+        assert pair.delta(300.0) > float(delta)
+    elif epsilon > 1e-9:
+        assert pair.delta(epsilon - 1e-9) > float(delta)
+
+
+@pytest.mark.parametrize("text", ["7/8", RAPPOR, UNEVEN])
+def test_a_little_delta_buys_little_epsilon(text):
+    response = TwoStage.parse(text)
+    pure, spared = response.epsilon_rounds(20), response.epsilon_rounds(20, Fraction(1, 10**6))
+    assert 0.9 * pure < spared < pure
+
+
+def exactly(response, rounds, epsilon, digits):
+    """delta(epsilon) from sequences' laws and an e^epsilon of many digits."""
+    with localcontext(prec=digits):
+        factor = Fraction(Decimal(epsilon).exp())
+    weigh = {k: comb(rounds, k) for k in range(rounds + 1)}
+    sides = [[weigh[k] * sequence(response, x, (1,) * k + (0,) * (rounds - k)) for k in weigh] for x in (True, False)]
+    return max(sum(max(0, a - factor * b) for a, b in zip(*pair, strict=True)) for pair in (sides, sides[::-1]))
+
+
+@pytest.mark.parametrize("text", ["7/8", "3/4", RAPPOR, UNEVEN])
+@pytest.mark.parametrize("epsilon", [0.1, 0.25, 1 / 3, 0.7, 1.0])
+def test_the_float_of_delta_is_never_below_the_truth(text, epsilon):
+    response = TwoStage.parse(text)
+    delta = Fraction(float(response.delta_rounds(4, epsilon)))
+    truth = exactly(response, 4, epsilon, 120)
+    assert truth <= delta <= truth * (1 + Fraction(1, 2**51))
+
+
+def test_the_attackers_best_guess_is_half_one_plus_total_variation():
+    for text in ("7/8", "3/4", RAPPOR, UNEVEN):
+        response = TwoStage.parse(text)
+        assert float(response.pair(1).guess_rate()) == pytest.approx((1 + response.delta_rounds(1, 0.0)) / 2)
+    assert TwoStage.parse("7/8").pair(1).guess_rate() == Fraction(25, 32)
+    assert TwoStage.parse("none").pair(1).guess_rate() == 1
+    assert TwoStage.parse("union").pair(3).guess_rate(Fraction(1, 5)) == Fraction(4, 5)
+
+
+@given(response=RESPONSES, rounds=st.integers(1, 4), prior=st.fractions(0, 1, max_denominator=20))
+def test_guesses_and_posteriors_equal_an_enumeration(response, rounds, prior):
+    outcomes = list(product((0, 1), repeat=rounds))
+    joint = [(prior * sequence(response, True, o), (1 - prior) * sequence(response, False, o)) for o in outcomes]
+    pair = response.pair(rounds)
+    assert pair.guess_rate(prior) == sum(max(both) for both in joint)
+    for outcome, (held, absent) in zip(outcomes, joint, strict=True):
+        if held + absent:
+            assert pair.posterior(sum(outcome), prior) == held / (held + absent)
+
+
+def test_a_posterior_stays_below_what_epsilon_allows():
+    response, prior = TwoStage.parse("7/8"), Fraction(1, 100)
+    for rounds in (1, 2, 5):
+        odds = exp(response.epsilon_rounds(rounds)) / 99
+        assert float(response.pair(rounds).posterior(rounds, prior)) == pytest.approx(odds / (1 + odds))
+
+
+def test_a_memo_keyed_by_the_truth_pays_for_each_change():
+    response = TwoStage.parse("7/8")
+    assert response.epsilon_truths(0) == response.epsilon_ever()
+    assert response.epsilon_truths(3) == pytest.approx(4 * log(7))
+    assert response.epsilon_truths(3).kind == "upper"
+    assert TwoStage.parse("union").epsilon_truths(9) == 0
+
+
+def test_ten_thousand_rounds_take_little_time():
+    assert TwoStage.parse("7/8").delta_rounds(MAX_ROUNDS, 1.0) == pytest.approx(7 / 8 - exp(1) / 8)
+
+
+@pytest.mark.parametrize(
+    ("call", "setting"),
+    [
+        (lambda response: response.pair(1).guess_rate(Fraction(-1, 2)), "prior"),
+        (lambda response: response.pair(1).posterior(0, Fraction(3, 2)), "prior"),
+        (lambda response: response.pair(1).posterior(2, Fraction(1, 2)), "outcome"),
+        (lambda response: response.pair(1).posterior(-1, Fraction(1, 2)), "outcome"),
+        (lambda _response: TwoStage.parse("union").pair(1).posterior(0, Fraction(1, 2)), "cannot happen"),
+        (lambda response: response.epsilon_rounds(1, 0.1), "delta"),
+        (lambda response: response.epsilon_rounds(1, Fraction(1)), "delta"),
+        (lambda response: response.epsilon_truths(-1), "changes"),
+        (lambda response: response.loss_ever().set_level(-1, 2), "removed"),
+    ],
+)
+def test_impossible_questions_about_pairs_and_sets_are_refused(call, setting):
     with pytest.raises(PrivacyError, match=setting):
         call(TwoStage.parse("7/8"))
