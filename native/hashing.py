@@ -7,23 +7,33 @@ from numpy.typing import NDArray
 
 from native import _native
 
-__all__ = ["HashingError", "murmur3_x64_128"]
+__all__ = ["HashingError", "backends", "murmur3_x64_128"]
+
+_BACKENDS = tuple(_native.murmur3_backends())
 
 
 class HashingError(ValueError):
-    """The keys are not a vector of uint64, or the seed is out of its range."""
+    """The keys are not a vector of uint64, the seed is out of its range, or a backend is not there."""
 
 
-def murmur3_x64_128(keys: NDArray[np.uint64], seed: int = 0) -> NDArray[np.uint64]:
+def backends() -> tuple[str, ...]:
+    """Names of the backends this machine can run, best first. All give the same bits."""
+    return _BACKENDS
+
+
+def murmur3_x64_128(keys: NDArray[np.uint64], seed: int = 0, *, backend: str | None = None) -> NDArray[np.uint64]:
     """MurmurHash3_x64_128 of each key's eight little-endian bytes: (n,) uint64 -> (n, 2) uint64.
 
     Equal to ``mmh3.hash64(key.to_bytes(8, "little"), seed, signed=False)``. seed: 0..2**32 - 1. Not a cryptographic
-    hash: whoever chooses keys can make them collide. Raises HashingError.
+    hash: whoever chooses keys can make them collide. backend: one of :func:`backends`, else the best. Raises
+    HashingError.
     """
     if keys.dtype != np.uint64 or keys.ndim != 1:
         raise HashingError(f"keys must be a 1-D uint64 array, not {keys.ndim}-D {keys.dtype}")
     if not 0 <= seed < 2**32:
         raise HashingError(f"seed must be in 0..2**32 - 1, not {seed}")
+    if backend is not None and backend not in _BACKENDS:
+        raise HashingError(f"no backend {backend!r} on this machine; choose one of {', '.join(_BACKENDS)}")
     out = np.empty((keys.size, 2), np.uint64)
-    _native.murmur3(out, np.require(keys, requirements=["C", "A"]), seed)
+    _native.murmur3(backend, out, np.require(keys, requirements=["C", "A"]), seed)
     return out

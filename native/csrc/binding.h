@@ -22,6 +22,12 @@ int sfl_apart(const Py_buffer *out, const Py_buffer *in, const char *name, int i
 /* A Python int in [low, high]. */
 int sfl_integer(uint64_t *value, PyObject *object, const char *name, uint64_t low, uint64_t high);
 
+/* The names of the backends this CPU can run, of a table whose rows begin with an sfl_backend and have `row` bytes. */
+PyObject *sfl_names(const void *table, size_t row);
+
+/* The row of this name, or the first usable one when it is NULL; NULL with an exception set when there is none. */
+const void *sfl_find(const void *table, size_t row, const char *name);
+
 /* None when `failed` is 0. */
 PyObject *sfl_none(int failed);
 

@@ -27,6 +27,12 @@ static inline void sfl_wipe(void *secret, size_t bytes)
     __asm__ __volatile__("" : : "r"(secret) : "memory");
 }
 
+/* What the rows of a table of backends begin with. */
+typedef struct {
+    const char *name;
+    int (*usable)(void); /* can this CPU run it? */
+} sfl_backend;
+
 /* ---- Masks in Z_2^32 and Z_2^64 (mask.c, mask_*.c) ---------------------------------------------------------- */
 
 typedef enum { SFL_ADD32, SFL_SUB32, SFL_ADD64, SFL_SUB64 } sfl_op;
@@ -105,8 +111,22 @@ uint64_t sfl_mod_dot(const uint64_t *a, const uint64_t *b, size_t count, uint64_
 /* Returns 1, or 0 when some a[i] has no inverse, and out means nothing. Not in place. */
 int sfl_mod_inverse(uint64_t *out, const uint64_t *a, size_t count, uint64_t m);
 
-/* ---- MurmurHash3 x64 128 of 8-byte little-endian keys (murmur3.c): out[i] = the two halves -------------------- */
+/* ---- MurmurHash3 x64 128 of 8-byte little-endian keys (murmur3.h, murmur3.c, murmur3_*.c) -------------------- */
 
-void sfl_murmur3(uint64_t *out, const uint64_t *keys, size_t count, uint32_t seed);
+/* out[2 i] and out[2 i + 1] = the two halves for keys[i]. */
+typedef void sfl_murmur3_fn(uint64_t *out, const uint64_t *keys, size_t count, uint32_t seed);
+
+typedef struct {
+    sfl_backend backend;
+    sfl_murmur3_fn *hash;
+} sfl_murmur3_backend;
+
+/* All that were compiled in, best first, "portable" last; then one without a name. */
+extern const sfl_murmur3_backend sfl_murmur3_backends[];
+
+#ifdef SFL_X86
+int sfl_murmur3_avx512_usable(void);
+sfl_murmur3_fn sfl_murmur3_avx512;
+#endif
 
 #endif

@@ -50,6 +50,26 @@ int sfl_integer(uint64_t *value, PyObject *object, const char *name, uint64_t lo
     return 0;
 }
 
+PyObject *sfl_names(const void *table, size_t row)
+{
+    PyObject *names = PyList_New(0);
+    for (const sfl_backend *b = table; names && b->name; b = (const void *)((const char *)b + row)) {
+        PyObject *name = b->usable() ? PyUnicode_FromString(b->name) : Py_NewRef(Py_None);
+        if (!name || (name != Py_None && PyList_Append(names, name) < 0)) Py_CLEAR(names);
+        Py_XDECREF(name);
+    }
+    return names;
+}
+
+const void *sfl_find(const void *table, size_t row, const char *name)
+{
+    for (const sfl_backend *b = table; b->name; b = (const void *)((const char *)b + row)) {
+        if ((!name || strcmp(b->name, name) == 0) && b->usable()) return b;
+    }
+    PyErr_Format(PyExc_ValueError, "no backend \"%s\" on this machine", name ? name : "");
+    return NULL;
+}
+
 PyObject *sfl_none(int failed)
 {
     return failed ? NULL : Py_NewRef(Py_None);

@@ -76,7 +76,9 @@ static void moduli(void)
 static void hashing(void)
 {
     fill(UINT64_MAX);
-    sfl_murmur3(out, words, COUNT, 7);
+    for (const sfl_murmur3_backend *b = sfl_murmur3_backends; b->backend.name; b++) {
+        if (b->backend.usable()) b->hash(out, words, COUNT, 7);
+    }
 }
 
 int main(int argc, char **argv)

@@ -8,23 +8,38 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from native import reference
-from native.hashing import HashingError, murmur3_x64_128
+from native import _native, reference
+from native.hashing import HashingError, backends, murmur3_x64_128
 
+LANES = 8
 words = st.integers(0, 2**64 - 1)
+every_backend = pytest.mark.parametrize("backend", backends())
 
 
 def by_mmh3(key: int, seed: int) -> tuple[int, int]:
     return mmh3.hash64(key.to_bytes(8, "little"), seed, signed=False)
 
 
+@every_backend
 @given(keys=st.lists(words, max_size=20), seed=st.integers(0, 2**32 - 1))
 @example(keys=[0, 1, 2**63 - 1, 2**63, 2**64 - 1], seed=2**32 - 1)
 @example(keys=[0, 2**63, 2**64 - 2], seed=2**31)
-def test_equal_to_mmh3(keys: list[int], seed: int) -> None:
-    hashes = murmur3_x64_128(np.array(keys, np.uint64), seed)
+def test_equal_to_mmh3(backend: str, keys: list[int], seed: int) -> None:
+    hashes = murmur3_x64_128(np.array(keys, np.uint64), seed, backend=backend)
     assert hashes.shape == (len(keys), 2)
     assert list(map(tuple, hashes.tolist())) == [by_mmh3(key, seed) for key in keys]
+
+
+@every_backend
+def test_c5_every_length_of_keys(backend: str) -> None:
+    """Nothing but the hashes of the keys is written, whatever is left over for the last register."""
+    keys = np.random.default_rng(0).integers(0, 2**64 - 1, 4 * LANES + 1, np.uint64, endpoint=True)
+    wanted = [by_mmh3(key, 9) for key in keys.tolist()]
+    for count in range(keys.size + 1):
+        out = np.zeros((keys.size + 1, 2), np.uint64)
+        _native.murmur3(backend, out[:count], keys[:count], 9)
+        assert list(map(tuple, out[:count].tolist())) == wanted[:count]
+        assert not out[count:].any()
 
 
 @given(key=words, seed=st.integers(0, 2**32 - 1))
@@ -53,3 +68,9 @@ def test_keys_of_the_wrong_kind(keys: np.ndarray) -> None:
 def test_seed_out_of_range(seed: int) -> None:
     with pytest.raises(HashingError, match="seed"):
         murmur3_x64_128(np.zeros(1, np.uint64), seed)
+
+
+def test_the_best_backend_is_the_default_and_the_last_runs_everywhere() -> None:
+    assert backends()[-1] == "portable"
+    with pytest.raises(HashingError, match=r"choose one of .*portable"):
+        murmur3_x64_128(np.zeros(1, np.uint64), backend="quantum")
