@@ -12,14 +12,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from core import masks
+from core import hashing, masks
 from report import Report
 
 FAMILIES: dict[str, Callable[[Report, int], None]] = {
+    "hashing": hashing.measure,
     "masks": masks.measure,
 }
 """A family adds its checks and notes to the report, from that many rounds."""
-PACKAGES = ["securefl", "numpy", "cryptography"]
+PACKAGES = ["securefl", "numpy", "cryptography", "mmh3"]
 
 
 def main() -> None:

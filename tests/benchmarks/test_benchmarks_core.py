@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TARGETS = {
+    "hashing": {"murmur_ratio"},
     "masks": {"mask_ratio", "mask_add_ratio"},
 }
 

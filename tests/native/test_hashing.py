@@ -74,3 +74,31 @@ def test_the_best_backend_is_the_default_and_the_last_runs_everywhere() -> None:
     assert backends()[-1] == "portable"
     with pytest.raises(HashingError, match=r"choose one of .*portable"):
         murmur3_x64_128(np.zeros(1, np.uint64), backend="quantum")
+
+
+def test_out_is_filled_and_returned() -> None:
+    keys, out = np.arange(9, dtype=np.uint64), np.zeros((9, 2), np.uint64)
+    assert murmur3_x64_128(keys, 3, out=out) is out
+    assert (out == murmur3_x64_128(keys, 3)).all()
+
+
+@pytest.mark.parametrize(
+    ("out", "sentence"),
+    [
+        (np.zeros((3, 2), np.int64), "out must be uint64"),
+        (np.zeros((4, 2), np.uint64), "out has 4 items"),
+        (np.zeros((3, 3), np.uint64), "out has 3 items along axis 1"),
+        (np.zeros((3, 4), np.uint64)[:, ::2], "C-contiguous"),
+        (np.frombuffer(bytes(48), np.uint64).reshape(3, 2), "read-only"),
+    ],
+)
+def test_out_of_the_wrong_kind(out: np.ndarray, sentence: str) -> None:
+    with pytest.raises(HashingError, match=sentence):
+        murmur3_x64_128(np.arange(3, dtype=np.uint64), out=out)
+
+
+def test_out_over_the_keys() -> None:
+    memory = np.arange(9, dtype=np.uint64)
+    with pytest.raises(HashingError, match="overlaps"):
+        murmur3_x64_128(memory[5:8], out=memory[:6].reshape(3, 2))
+    assert memory.tolist() == list(range(9))
