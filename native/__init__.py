@@ -1,7 +1,7 @@
-"""Vector kernels in C, without any knowledge of protocols: masks, packing, finite fields, hashing.
+"""Vector kernels in C, without any knowledge of protocols: masks, packing, finite fields, hashing, Bloom filters.
 
-``native.ring``, ``native.field`` and ``native.hashing`` are the faces; ``native.reference`` says in plain Python
-what each of them computes.
+``native.ring``, ``native.field``, ``native.hashing`` and ``native.filters`` are the faces; ``native.reference`` says in
+plain Python what each of them computes.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ __all__ = [
     "share",
     "reconstruct",
     "murmur3_x64_128",
+    "filter_cells",
 ]
 
 P61 = 2**61 - 1
@@ -178,3 +179,12 @@ def _finish(x: int) -> int:
     for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
         x = (x ^ x >> 33) * factor % WORD
     return x ^ x >> 33
+
+
+# ---- Bloom filters ----
+
+
+def filter_cells(key: int, cells: int, hashes: int) -> list[int]:
+    """The cells of a key, in the order of its probes."""
+    start, step = murmur3_x64_128(key)
+    return [(start + j * (step | 1)) % WORD * cells // WORD for j in range(hashes)]

@@ -31,6 +31,6 @@ const void *sfl_find(const void *table, size_t row, const char *name);
 /* None when `failed` is 0. */
 PyObject *sfl_none(int failed);
 
-extern PyMethodDef sfl_ring_methods[], sfl_field_methods[], sfl_hash_methods[];
+extern PyMethodDef sfl_ring_methods[], sfl_field_methods[], sfl_hash_methods[], sfl_bloom_methods[];
 
 #endif

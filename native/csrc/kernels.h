@@ -129,4 +129,43 @@ int sfl_murmur3_avx512_usable(void);
 sfl_murmur3_fn sfl_murmur3_avx512;
 #endif
 
+/* ---- Bloom filters over 64-bit keys (bloom.c, bloom_*.c) ---------------------------------------------------------
+ * Probe j < hashes of a key is a + j (b | 1) modulo 2^64, a and b the halves of its MurmurHash3 with seed 0. It falls
+ * on cell floor(probe cells / 2^64), which is bit cell mod 32 of words[cell div 32]. Which words are touched, and for
+ * how long, depends on the keys: every function is _var. */
+#define SFL_BLOOM_HASHES 32
+
+typedef struct {
+    uint32_t *words;
+    uint64_t cells;  /* 1 to 2^32 - 1 */
+    unsigned hashes; /* 1 to SFL_BLOOM_HASHES */
+} sfl_bloom;
+
+/* Sets the cells of every key. */
+typedef void sfl_bloom_insert_fn(const sfl_bloom *filter, const uint64_t *keys, size_t count);
+
+/* found[i] = 1 if all cells of keys[i] are set, else 0. */
+typedef void sfl_bloom_contains_fn(const sfl_bloom *filter, uint8_t *found, const uint64_t *keys, size_t count);
+
+/* The keys among first, first + 1, ... first + count - 1 < 2^63 all of whose cells are set, ascending; returns their
+ * number. `out` has room for `count`. */
+typedef size_t sfl_bloom_members_fn(const sfl_bloom *filter, int64_t *out, uint64_t first, size_t count);
+
+/* To add a backend: one file bloom_<name>.c with these three functions, one line in the table. */
+typedef struct {
+    sfl_backend backend;
+    sfl_bloom_insert_fn *insert;
+    sfl_bloom_contains_fn *contains;
+    sfl_bloom_members_fn *members;
+} sfl_bloom_backend;
+
+/* All that were compiled in, best first, "portable" last; then one without a name. */
+extern const sfl_bloom_backend sfl_bloom_backends[];
+
+#ifdef SFL_X86 /* where sfl_murmur3_avx512_usable */
+sfl_bloom_insert_fn sfl_bloom_avx512_insert_var;
+sfl_bloom_contains_fn sfl_bloom_avx512_contains_var;
+sfl_bloom_members_fn sfl_bloom_avx512_members_var;
+#endif
+
 #endif

@@ -10,7 +10,7 @@ int sfl_view(Py_buffer *view, PyObject *object, const char *name, int access, in
     }
     if (item ? view->itemsize != item : view->itemsize != 4 && view->itemsize != 8) {
         PyErr_Format(PyExc_ValueError, "%s has items of %zd bytes, not %s", name, view->itemsize,
-                     item == 8 ? "8" : item == 1 ? "1" : "4 or 8");
+                     item == 8 ? "8" : item == 4 ? "4" : item == 1 ? "1" : "4 or 8");
         return -1;
     }
     if (view->len != 0 && (uintptr_t)view->buf % (size_t)view->itemsize != 0) {
@@ -78,7 +78,7 @@ PyObject *sfl_none(int failed)
 static int add_functions(PyObject *module)
 {
     return PyModule_AddFunctions(module, sfl_ring_methods) || PyModule_AddFunctions(module, sfl_field_methods) ||
-                   PyModule_AddFunctions(module, sfl_hash_methods)
+                   PyModule_AddFunctions(module, sfl_hash_methods) || PyModule_AddFunctions(module, sfl_bloom_methods)
                ? -1
                : 0;
 }
@@ -97,7 +97,7 @@ static PyModuleDef_Slot slots[] = {
 static PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "native._native",
-    .m_doc = PyDoc_STR("Vector kernels. Use native.ring, native.field and native.hashing, which check their arguments."),
+    .m_doc = PyDoc_STR("Vector kernels. Use the other modules of native, which check their arguments."),
     .m_slots = slots,
 };
 

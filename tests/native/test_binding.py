@@ -84,6 +84,35 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "combine limbs": (lambda: _native.p61_combine(u64(1, 1, 4), u64(1, 1), u64(1, 1, 4)), ValueError, "axis 2"),
     "combine terms": (lambda: _native.p61_combine(u64(1, 1, 5), u64(1, 2), u64(1, 1, 5)), ValueError, "axis 1"),
     "combine rows": (lambda: _native.p61_combine(u64(1, 2, 5), u64(1, 2), u64(1, 2, 5)), ValueError, "axis 0"),
+    "filter backend": (
+        lambda: _native.bloom_contains("quantum", u32(1), 9, 1, u8(1), u64(1)),
+        ValueError,
+        "no backend",
+    ),
+    "filter cells": (lambda: _native.bloom_insert("portable", u32(1), 2**32, 1, u64(1)), ValueError, "cells is"),
+    "filter hashes": (lambda: _native.bloom_insert("portable", u32(1), 9, 33, u64(1)), ValueError, "hashes is"),
+    "filter words": (lambda: _native.bloom_insert("portable", u32(1), 33, 1, u64(1)), ValueError, "words has 1 items"),
+    "filter bytes": (lambda: _native.bloom_insert("portable", u8(4), 32, 1, u64(1)), ValueError, "items of 1 bytes"),
+    "filter found": (
+        lambda: _native.bloom_contains("portable", u32(1), 9, 1, u8(2), u64(1)),
+        ValueError,
+        "found has 2",
+    ),
+    "filter range": (
+        lambda: _native.bloom_members("portable", u32(1), 9, 1, u64(3), 2**63 - 3),
+        ValueError,
+        "first is",
+    ),
+    "filter within its keys": (
+        lambda: _native.bloom_insert("portable", (keys := u64(4)).view(np.uint32), 256, 1, keys),
+        ValueError,
+        "overlaps keys",
+    ),
+    "members within the filter": (
+        lambda: _native.bloom_members("portable", (out := u64(4)).view(np.uint32), 256, 1, out, 0),
+        ValueError,
+        "overlaps words",
+    ),
     "combine secrets": (lambda: _native.p61_combine(u64(2, 1, 5), u64(1, 2), u64(1, 2, 5)), ValueError, "axis 0"),
 }
 
