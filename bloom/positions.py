@@ -1,21 +1,46 @@
-"""Where a key falls: 64-bit keys to cells of a filter. Everything that shares a filter shares this function."""
+"""Where a key falls: to which cells of a filter. Everything that shares a filter shares this function.
+
+Key i of a walk of probes is start + i step modulo 2^64 (Kirsch and Mitzenmacher, "Less hashing, same performance",
+2006), start and odd step being the two halves of MurmurHash3 x64-128 with seed 0, the second with its lowest bit set.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import accumulate, repeat
+from typing import NamedTuple
 
+import mmh3
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bloom.errors import FilterError
+from native.filters import MAX_CELLS, MAX_HASHES
 from native.hashing import murmur3_x64_128
 
-__all__ = ["MAX_CELLS", "MAX_HASHES", "check_shape", "probes", "cell_of", "positions"]
+__all__ = [
+    "MAX_CELLS",
+    "MAX_HASHES",
+    "Probes",
+    "cell_of",
+    "check_shape",
+    "checked_keys",
+    "positions",
+    "probes",
+    "probes_of_bytes",
+]
 
-MAX_CELLS = 2**32 - 1
-"""The range reduction below is exact for any 32-bit number of cells."""
-MAX_HASHES = 32
-"""Enough for false-positive rates down to 2^-32."""
+
+class Probes(NamedTuple):
+    """The walks of n keys, two (n,) arrays."""
+
+    start: NDArray[np.uint64]
+    step: NDArray[np.uint64]
+
+    def cells(self, cells: int, hashes: int) -> NDArray[np.int64]:
+        """The cells of each walk, (n, hashes) in [0, cells), repeats possible."""
+        walk = accumulate(repeat(self.step, hashes - 1), initial=self.start)
+        return np.stack([cell_of(probe, cells) for probe in walk], axis=1)
 
 
 def check_shape(cells: int, hashes: int) -> None:
@@ -26,14 +51,31 @@ def check_shape(cells: int, hashes: int) -> None:
         raise FilterError(f"hashes={hashes} must be 1 to {MAX_HASHES}")
 
 
-def probes(keys: ArrayLike) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Start and odd step of each key's walk, two (n,) arrays; keys is (n,), integers in [0, 2^64).
+def checked_keys(keys: ArrayLike) -> NDArray[np.uint64]:
+    """(n,) integers in [0, 2^64) of any dtype as uint64, not copied if they are already. Raises FilterError."""
+    array = np.asarray(keys)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise FilterError("keys must be a 1-D array of integers")
+    if array.dtype.kind == "i" and array.size and array.min() < 0:
+        raise FilterError("keys must not be negative")
+    return np.ascontiguousarray(array, dtype=np.uint64)
 
-    Probe i is start + i step mod 2^64 (Kirsch and Mitzenmacher, "Less hashing, same performance", 2006), from the
-    two halves of MurmurHash3 x64-128. Raises FilterError.
+
+def probes(keys: ArrayLike) -> Probes:
+    """The walks of integer keys, each hashed as its eight little-endian bytes. Raises FilterError."""
+    return _probes(murmur3_x64_128(checked_keys(keys)))
+
+
+def probes_of_bytes(keys: Iterable[bytes]) -> Probes:
+    """The walks of keys of any length; one of eight bytes is the integer it spells, little-endian.
+
+    Raises FilterError.
     """
-    digest = murmur3_x64_128(_checked(keys))
-    return digest[:, 0], digest[:, 1] | np.uint64(1)
+    try:
+        digests = b"".join(map(mmh3.mmh3_x64_128_digest, keys))
+    except TypeError:
+        raise FilterError("keys must be bytes") from None
+    return _probes(np.frombuffer(digests, "<u8").astype(np.uint64, copy=False).reshape(-1, 2))
 
 
 def cell_of(probe: NDArray[np.uint64], cells: int) -> NDArray[np.int64]:
@@ -44,17 +86,10 @@ def cell_of(probe: NDArray[np.uint64], cells: int) -> NDArray[np.int64]:
 
 
 def positions(keys: ArrayLike, cells: int, hashes: int) -> NDArray[np.int64]:
-    """Cells of each key, (n, hashes) in [0, cells), repeats possible; keys as in `probes`. Raises FilterError."""
+    """Cells of each integer key, (n, hashes) in [0, cells), repeats possible. Raises FilterError."""
     check_shape(cells, hashes)
-    start, step = probes(keys)
-    walk = accumulate(repeat(step, hashes - 1), initial=start)
-    return np.stack([cell_of(probe, cells) for probe in walk], axis=1)
+    return probes(keys).cells(cells, hashes)
 
 
-def _checked(keys: ArrayLike) -> NDArray[np.uint64]:
-    array = np.asarray(keys)
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-        raise FilterError("keys must be a 1-D array of integers")
-    if array.dtype.kind == "i" and np.any(array < 0):
-        raise FilterError("keys must not be negative")
-    return np.ascontiguousarray(array, dtype=np.uint64)
+def _probes(digests: NDArray[np.uint64]) -> Probes:
+    return Probes(digests[:, 0], digests[:, 1] | np.uint64(1))

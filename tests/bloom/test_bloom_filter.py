@@ -14,13 +14,15 @@ KEY = st.integers(0, 2**64 - 1)
 KEYS = st.lists(KEY, max_size=50)
 CELLS = st.one_of(st.integers(1, 300), st.sampled_from([2**16, 2**31, 2**32 - 1]))
 
+CELLS_SMALL = st.integers(1, 300) | st.just(2**16)
+
 
 def as_keys(values):
     return np.array(values, dtype=np.uint64)
 
 
 def oracle(key, cells, hashes):
-    start, step = mmh3.hash64(key.to_bytes(8, "little"), 0, signed=False)
+    start, step = mmh3.hash64(key if isinstance(key, bytes) else key.to_bytes(8, "little"), 0, signed=False)
     return [((start + i * (step | 1)) % 2**64 * cells) >> 64 for i in range(hashes)]
 
 
@@ -73,6 +75,47 @@ def test_a_filter_is_the_set_of_its_cells(keys, others, cells, hashes):
     ]
 
 
+@given(keys=KEYS, others=st.lists(st.binary(max_size=40), max_size=20), cells=CELLS_SMALL, hashes=st.integers(1, 32))
+def test_bytes_are_hashed_by_mmh3_and_eight_of_them_are_the_integer_they_spell(keys, others, cells, hashes):
+    spelled = [key.to_bytes(8, "little") for key in keys]
+    whole, spelled_out = BloomFilter(cells, hashes), BloomFilter(cells, hashes)
+    whole.insert(as_keys(keys))
+    spelled_out.insert_bytes(spelled)
+    assert whole == spelled_out
+    assert whole.contains_bytes(spelled).all()
+    occupied = {cell for key in spelled for cell in oracle(key, cells, hashes)}
+    assert whole.contains_bytes(iter(others)).tolist() == [
+        occupied.issuperset(oracle(key, cells, hashes)) for key in others
+    ]
+
+
+@pytest.mark.parametrize("keys", [["text"], [5], [None], b"bytes"], ids=repr)
+def test_what_is_not_bytes_is_refused(keys):
+    with pytest.raises(FilterError, match="keys must be bytes"):
+        BloomFilter(8, 2).insert_bytes(keys)
+    with pytest.raises(FilterError, match="keys must be bytes"):
+        BloomFilter(8, 2).contains_bytes(keys)
+
+
+def test_members_are_the_contained_keys_of_a_range():
+    filled = BloomFilter(500, 3)
+    filled.insert(np.arange(0, 3000, 60))
+    universe = np.arange(2000)
+    assert filled.members(100, 2000).tolist() == universe[100:][filled.contains(universe[100:])].tolist()
+    assert filled.members(7, 7).shape == (0,)
+    for start, stop in ((-1, 5), (6, 5), (0, 2**63)):
+        with pytest.raises(FilterError, match="start"):
+            filled.members(start, stop)
+
+
+def test_a_superset_holds_every_key():
+    filled = BloomFilter(5000, 4)
+    filled.insert(np.arange(50))
+    assert filled.issuperset(np.arange(50))
+    assert not filled.issuperset(np.arange(1000))
+    assert filled.issuperset([])
+
+
 @given(keys=KEYS, others=KEYS)
 def test_union_of_filters_is_the_filter_of_the_union(keys, others):
     one, two, both = (BloomFilter(97, 3) for _ in range(3))
@@ -100,6 +143,21 @@ def test_measured_false_positives_agree_with_the_exact_rate():
     # Double hashing is a little worse than independent cells in a filter this small: of order 1 / cells.
     assert bloom.false_positive_rate(64, 2, 10) == pytest.approx(np.mean(rates), abs=4 * spread + 1 / 640)
     assert spread < 0.003
+
+
+def test_rate_of_a_filter_is_that_of_its_occupied_cells():
+    filled = BloomFilter(1024, 7)
+    assert (filled.occupied, filled.false_positive_rate) == (0, 0)
+    rates = []
+    for trial in range(300):
+        filled = BloomFilter(1024, 7)
+        filled.insert(np.arange(100 * trial, 100 * trial + 100))
+        assert filled.occupied == len(np.unique(bloom.positions(np.arange(100 * trial, 100 * trial + 100), 1024, 7)))
+        assert filled.false_positive_rate == pytest.approx((filled.occupied / 1024) ** 7)
+        rates.append(filled.false_positive_rate)
+    assert np.mean(rates) == pytest.approx(bloom.false_positive_rate(1024, 7, 100), rel=0.05)
+    absent = filled.contains(np.arange(10**6, 2 * 10**6)).mean()
+    assert absent == pytest.approx(filled.false_positive_rate, rel=0.1)
 
 
 def test_estimate_follows_the_number_of_keys():
@@ -178,6 +236,21 @@ def test_repr_says_nothing_of_the_keys():
     empty, filled = BloomFilter(100, 2), BloomFilter(100, 2)
     filled.insert([5])
     assert repr(filled) == repr(empty) == "BloomFilter(cells=100, hashes=2)"
+
+
+@pytest.mark.parametrize(
+    ("packed", "cells", "reason"),
+    [
+        (np.zeros(2, np.uint8), 17, "packed into 3 bytes"),
+        (np.zeros((2, 1), np.uint8), 16, "packed into 2 bytes"),
+        (np.zeros(2, np.int8), 16, "packed into 2 bytes"),
+        (np.array([0, 8], np.uint8), 11, "padding"),
+        (np.zeros(0, np.uint8), 0, "cells"),
+    ],
+)
+def test_packed_cells_of_another_form_are_refused(packed, cells, reason):
+    with pytest.raises(FilterError, match=reason):
+        BloomFilter.from_packed(packed, cells, 2)
 
 
 @pytest.mark.parametrize("occupied", [np.zeros(3, np.uint8), np.zeros((2, 2), np.bool_), np.zeros(0, np.bool_)])
