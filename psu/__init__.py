@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from psu.encoding import Progress, decode, encode
+from psu.encoding import Progress, decode, decode_chunks, encode
 from psu.errors import EncodingError, OversizedUnionError, PlanError, UnionError
 from psu.plan import Kind, UnionPlan
 from psu.planning import LOSS_TARGET, plan_union
@@ -12,6 +12,7 @@ __all__ = [
     "plan_union",
     "encode",
     "decode",
+    "decode_chunks",
     "Kind",
     "Progress",
     "LOSS_TARGET",

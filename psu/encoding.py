@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,13 +13,13 @@ from dp import Rng, check_indices, uniform
 from psu.errors import EncodingError, OversizedUnionError
 from psu.plan import UnionPlan
 
-__all__ = ["Progress", "encode", "decode"]
+__all__ = ["Progress", "encode", "decode", "decode_chunks"]
 
 Progress = Callable[[int, int], None]
 """Called with how many indices of the universe were tested, and how many there are."""
 
-CHUNK = 1 << 16
-"""Indices tested at once: their hashes fit the cache of one core."""
+CHUNK = 1 << 18
+"""Indices tested, or cells read, at once: about half a millisecond, and memory that stays in the cache."""
 
 
 def encode(plan: UnionPlan, indices: ArrayLike, rng: Rng = os.urandom) -> NDArray[np.uint32]:
@@ -45,30 +45,50 @@ def decode(
     wraps at a power of two no smaller. Memory grows with the cells and the union, not with the universe. More than
     `limit` indices (None: any number) raise OversizedUnionError as soon as they are seen, a wrong shape EncodingError.
     """
-    members = _members(plan, sums)
-    found: list[NDArray[np.int64]] = []
+    return np.concatenate(list(decode_chunks(plan, sums, limit=limit, progress=progress)))
+
+
+def decode_chunks(
+    plan: UnionPlan, sums: ArrayLike, *, limit: int | None = None, progress: Progress | None = None
+) -> Iterator[NDArray[np.int64]]:
+    """`decode` piece by piece, ascending: memory grows with the cells only. A piece may be empty."""
+    return _limited(_hits(plan, _checked(plan, sums)), plan.universe, limit, progress)
+
+
+def _limited(
+    chunks: Iterator[NDArray[np.int64]], universe: int, limit: int | None, progress: Progress | None
+) -> Iterator[NDArray[np.int64]]:
     total = 0
-    for start in range(0, plan.universe, CHUNK):
-        stop = min(start + CHUNK, plan.universe)
-        hits = np.flatnonzero(members(start, stop)) + start
-        found.append(hits)
+    for number, hits in enumerate(chunks, 1):
         total += hits.size
         if limit is not None and total > limit:
             raise OversizedUnionError(
                 f"the union holds more than limit={limit} indices; a client may have set every cell"
             )
+        yield hits
         if progress:
-            progress(stop, plan.universe)
-    return np.concatenate(found)
+            progress(min(number * CHUNK, universe), universe)
 
 
-def _members(plan: UnionPlan, sums: ArrayLike) -> Callable[[int, int], NDArray[np.bool_]]:
-    """A test of the indices start..stop - 1 against the cells that are not zero."""
+def _hits(plan: UnionPlan, sums: NDArray[np.unsignedinteger]) -> Iterator[NDArray[np.int64]]:
+    """The indices of each chunk of the universe whose cells are not zero."""
+    if plan.kind == "bitmap":
+        return (np.flatnonzero(there) + start for start, there in _occupied(plan, sums))
+    packed = np.concatenate([np.packbits(there, bitorder="little") for _, there in _occupied(plan, sums)])
+    known = BloomFilter.from_packed(packed, plan.cells, plan.hashes)
+    starts = range(0, plan.universe, CHUNK)
+    return (known.members(start, min(start + CHUNK, plan.universe)) for start in starts)
+
+
+def _occupied(plan: UnionPlan, sums: NDArray[np.unsignedinteger]) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Whether cells are not zero, chunk by chunk, with the number of the first."""
+    residue = sums.dtype.type(2**plan.bits - 1)
+    for start in range(0, plan.cells, CHUNK):
+        yield start, (sums[start : start + CHUNK] & residue) != 0
+
+
+def _checked(plan: UnionPlan, sums: ArrayLike) -> NDArray[np.unsignedinteger]:
     array = np.asarray(sums)
     if array.shape != (plan.cells,) or array.dtype.kind != "u" or 8 * array.dtype.itemsize < plan.bits:
         raise EncodingError(f"sums must be {plan.cells} unsigned integers of at least {plan.bits} bits")
-    occupied = (array & array.dtype.type(2**plan.bits - 1)) != 0
-    if plan.kind == "bitmap":
-        return lambda start, stop: occupied[start:stop]
-    known = BloomFilter.from_occupied(occupied, plan.hashes)
-    return lambda start, stop: known.contains(np.arange(start, stop, dtype=np.uint64))
+    return array

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import struct
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from fractions import Fraction
 from typing import Literal
@@ -66,6 +68,17 @@ class UnionPlan:
         return -(-self.cells * self.bits // 8)
 
     @property
+    def bytes_down(self) -> float:
+        """Expected bytes of the announced union: its indices, spread evenly, as gaps or as a bitmap.
+
+        A gap takes one byte more for each power of 128 that it reaches (docs: derivations, section 11).
+        """
+        indices = self.expected_union + self.expected_false
+        absent = 1 - indices / self.universe
+        gaps = indices * (1 + sum(math.pow(absent, 128**more) for more in range(1, 6)))
+        return 1 + min(gaps, -(-self.universe // 8))
+
+    @property
     def false_positive_rate(self) -> float:
         """Exact P[an index nobody holds is decoded], when the union has its expected size."""
         return 0.0 if self.kind == "bitmap" else false_positive_rate(self.cells, self.hashes, self.expected_union)
@@ -96,6 +109,21 @@ class UnionPlan:
         """The largest `loss_probability`: that of an index with two holders."""
         return self.loss_probability(2)
 
+    def expected_lost(self, holders: Mapping[int, int]) -> float:
+        """Expected number of indices a round misses. `holders[x]` = how many indices are held by exactly x clients.
+
+        Exact for a bitmap. For a filter, cells are drawn independently and what else falls into an index's cells is
+        taken to be of other clients, which is slightly more than the truth.
+        """
+        for clients in holders:
+            _check_range("holders", clients, 1, self.clients)
+        r, landing = 1 << self.bits, 0.0 if self.kind == "bitmap" else 1 - (1 - 1 / self.cells) ** self.hashes
+        # P[x residues cancel] = (1 - turn^(x - 1)) / r: what else lands in a cell counts by the mean of turn^occupants.
+        turn = -1 / (r - 1)
+        others = math.prod(_turned(landing, turn, x) ** count for x, count in holders.items())
+        cancelled = {x: (1 - turn ** (x - 1) * others / _turned(landing, turn, x)) / r for x in holders}
+        return math.fsum(count * (1 - (1 - cancelled[x]) ** self.hashes) for x, count in holders.items())
+
     def to_bytes(self) -> bytes:
         """Canonical bytes, always the same number."""
         kind, *numbers = astuple(self)
@@ -121,6 +149,11 @@ def cell_loss(bits: int, occupants: int) -> Fraction:
     """
     r = 1 << bits
     return (1 + (r - 1) * Fraction(-1, r - 1) ** occupants) / r
+
+
+def _turned(landing: float, turn: float, holders: int) -> float:
+    """Mean of turn^occupants that one index with so many holders brings into a cell, on which it lands so often."""
+    return 1 - landing + landing * math.pow(turn, holders)
 
 
 def _check_range(name: str, value: int, low: int, high: int) -> None:

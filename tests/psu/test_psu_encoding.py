@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import bloom
 from dp import PrivacyError
-from psu import EncodingError, OversizedUnionError, UnionPlan, decode, encode, plan_union
+from psu import EncodingError, OversizedUnionError, UnionPlan, decode, decode_chunks, encode, plan_union
+from psu.encoding import CHUNK
 
 SIX = UnionPlan("bitmap", universe=6, expected_union=3, clients=2, cells=6, bits=8, hashes=1)
 SIX_FILTERED = UnionPlan("filter", universe=6, expected_union=3, clients=2, cells=17, bits=16, hashes=2)
@@ -144,12 +145,27 @@ def test_progress_reaches_the_end_in_bounded_steps():
     plan = plan_union(300_000, 10, clients=3, kind="bitmap")
     steps = []
     sums = np.zeros(plan.cells, np.uint8)
-    sums[[0, 65_535, 65_536, 299_999]] = 9
+    edges = [0, CHUNK - 1, CHUNK, 299_999]
+    sums[edges] = 9
     found = decode(plan, sums, progress=lambda done, total: steps.append((done, total)))
-    assert found.tolist() == [0, 65_535, 65_536, 299_999]
-    assert steps == sorted(steps)
-    assert steps[-1] == (300_000, 300_000)
-    assert max(np.diff([0] + [done for done, _ in steps])) <= 65_536
+    assert found.tolist() == edges
+    assert steps == [(CHUNK, 300_000), (300_000, 300_000)]
+
+
+@pytest.mark.parametrize("kind", ["bitmap", "filter"])
+def test_the_union_comes_in_ascending_chunks_of_the_universe(kind, stream):
+    plan = plan_union(2 * CHUNK + 1000, 5000, clients=3, kind=kind)
+    held = np.arange(0, plan.universe, 111)
+    sums = encode(plan, held, stream)
+    chunks = list(decode_chunks(plan, sums))
+    assert [set(chunk // CHUNK) for chunk in chunks] == [{0}, {1}, {2}]
+    assert np.concatenate(chunks).tolist() == decode(plan, sums).tolist()
+    assert np.isin(held, decode(plan, sums)).all()
+
+
+def test_chunks_refuse_wrong_sums_before_the_first_is_asked_for():
+    with pytest.raises(EncodingError, match="6 unsigned integers"):
+        decode_chunks(SIX, np.zeros(5, np.uint8))
 
 
 def test_measured_false_positives_are_those_the_plan_expects(stream):
