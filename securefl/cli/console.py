@@ -66,6 +66,10 @@ class TerminalProgress:
         self._bars.update(self._phase, description=story.LABELS[name][0].lower(), completed=done, total=total)
         self._reach(PHASES.index(name) + done / total)
 
+    def decoding(self, tested: int, universe: int) -> None:
+        """Lend the bar of the phase to the server, which tests every index."""
+        self._bars.update(self._phase, description="testing the universe", completed=tested, total=universe)
+
     def _reach(self, phases: float) -> None:
         self._bars.update(self._whole, completed=(self._number - 1) * len(PHASES) + phases)
 

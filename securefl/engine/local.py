@@ -83,7 +83,8 @@ class Simulation:
         names = fleet.begin(number, sorted(cohort.tolist()))
         registry = frozenset(names.values())
         fleet.admit(registry)
-        server = SubmodelServer(self._params, self._plan, self._dense, self._tables, registry, maps=self._maps)
+        model, tested = (self._dense, self._tables), progress.decoding
+        server = SubmodelServer(self._params, self._plan, *model, registry, maps=self._maps, on_tested=tested)
         losses = Losses(names.values(), self._config.cohort.dropout, generator, malicious=self._params.malicious)
         played = SimulatedRound(number, self._plan, server, fleet, losses, progress)
         opened = played.play()

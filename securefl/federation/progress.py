@@ -19,6 +19,9 @@ class Progress(Protocol):
     def phase(self, name: str, done: int, total: int) -> None:
         """``done`` of ``total`` clients have finished the phase ``name``, one of ``PHASES``."""
 
+    def decoding(self, tested: int, universe: int) -> None:
+        """The server has tested ``tested`` of the ``universe`` indices that may be in the union."""
+
     def round_finished(self, record: RoundRecord) -> None:
         """The round is over, completed or not."""
 
@@ -30,6 +33,9 @@ class Silent:
         """Say nothing."""
 
     def phase(self, name: str, done: int, total: int) -> None:
+        """Say nothing."""
+
+    def decoding(self, tested: int, universe: int) -> None:
         """Say nothing."""
 
     def round_finished(self, record: RoundRecord) -> None:

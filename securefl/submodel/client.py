@@ -196,11 +196,12 @@ class SubmodelClient(Participant):
 
     def _claim(self, ready: Ready, encoded: bytes) -> list[Any]:
         plan = self._agreed()
-        union = indexset.decode(encoded, plan.union_plan.universe)
-        if union.size > self._submodel_limits.max_union:
+        announced = indexset.count(encoded)
+        if announced > self._submodel_limits.max_union:
             raise FaultyServerError(
-                f"a union of {union.size} indices is refused; at most {self._submodel_limits.max_union}"
+                f"a union of {announced} indices is refused; at most {self._submodel_limits.max_union}"
             )
+        union = indexset.decode(encoded, plan.union_plan.universe)
         try:
             claims = dp.privatize(plan.two_stage, union, self._index_set, self._memo, self._claim_rng)
         except dp.PrivacyError as error:

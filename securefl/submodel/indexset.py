@@ -19,13 +19,23 @@ def encode(indices: Indices, size: int) -> bytes:
     gaps = _encode_gaps(np.diff(indices, prepend=-1) - 1)
     if len(gaps) < -(-size // 8):
         return bytes((GAPS,)) + gaps
-    bits = np.zeros(size, np.bool_)
-    bits[indices] = True
-    return bytes((BITMAP,)) + np.packbits(bits, bitorder="little").tobytes()
+    bitmap = np.zeros(-(-size // 8), np.uint8)
+    np.bitwise_or.at(bitmap, indices >> 3, np.uint8(1) << (indices & 7).astype(np.uint8))
+    return bytes((BITMAP,)) + bitmap.tobytes()
+
+
+def count(data: bytes) -> int:
+    """How many indices these bytes hold if they are an index set: to refuse a large one before it takes memory."""
+    if data[:1] == bytes((BITMAP,)):
+        return int.from_bytes(data, "little").bit_count()
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8)[1:] < 128))
 
 
 def decode(data: bytes, size: int) -> Indices:
-    """The index set, int64 ascending; `MessageError` for anything that is not one below `size`."""
+    """The index set, int64 ascending; `MessageError` for anything that is not one below `size`.
+
+    Takes memory for `count(data)` indices, whatever `size` is.
+    """
     if not 1 <= len(data) <= 1 + -(-size // 8) or data[0] not in (BITMAP, GAPS):
         raise MessageError("not an index set of this universe")
     body = np.frombuffer(data, np.uint8, offset=1)
@@ -38,7 +48,9 @@ def decode(data: bytes, size: int) -> Indices:
 def _decode_bitmap(body: NDArray[np.uint8], size: int) -> Indices:
     if body.size != -(-size // 8) or (size % 8 and body[-1] >> (size % 8)):
         raise MessageError("a bitmap of the wrong length")
-    return np.flatnonzero(np.unpackbits(body, count=size, bitorder="little")).astype(np.int64)
+    places = np.flatnonzero(body)
+    which, bit = np.nonzero(np.unpackbits(body[places], bitorder="little").reshape(-1, 8))
+    return (8 * places[which] + bit).astype(np.int64)
 
 
 def _encode_gaps(gaps: Indices) -> bytes:

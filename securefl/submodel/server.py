@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import psu
 from securefl.crypto import Private
-from securefl.errors import TooFewSurvivorsError, UnexpectedMessageError
+from securefl.errors import RemoteProtocolError, TooFewSurvivorsError, UnexpectedMessageError
 from securefl.secagg import Outgoing, Params, Server, cut, signed
 from securefl.secagg.keys import Rng
 from securefl.secagg.recovery import Cohort
@@ -55,7 +55,10 @@ class AwaitingClaims(Private):
 
 
 class SubmodelServer(Server):
-    """One round over a fixed model: `dense` float32 (D,); `tables` by name, float32 (rows, width)."""
+    """One round over a fixed model: `dense` float32 (D,); `tables` by name, float32 (rows, width).
+
+    A union of more than `max_union` indices is not opened. `on_tested` hears how far the test of the universe is.
+    """
 
     def __init__(
         self,
@@ -67,9 +70,12 @@ class SubmodelServer(Server):
         *,
         maps: Mapping[str, PublicMap] | None = None,
         session: bytes | None = None,
+        max_union: int = 1 << 24,
+        on_tested: psu.Progress | None = None,
         rng: Rng = os.urandom,
     ) -> None:
         super().__init__(params, invited, session=session, rng=rng)
+        self._max_union, self._on_tested = max_union, on_tested
         self._plan, self._maps = plan, dict(maps or {})
         check_maps(plan, self._maps)
         self._dense, self._tables = to_wire(dense).tobytes(), dict(tables)
@@ -115,12 +121,21 @@ class SubmodelServer(Server):
         if UPDATE in self.results:
             return {}
         cohort = self._resting()
-        cells = cut(self.params.sum(UNION).segments[0], self.results[UNION][CELLS])
-        union = psu.decode(self._plan.union_plan, cells)
-        self.union = union
+        self.union = union = self._opened_union()
         encoded = indexset.encode(union, self._plan.union_plan.universe)
         live = {self.name_of(client) for client in cohort.live}
         return self._wait(AwaitingClaims(cohort, union, encoded), dict.fromkeys(live, UnionAnnounced(encoded)))
+
+    def _opened_union(self) -> Indices:
+        """The indices of the universe that are in the sum; `RemoteProtocolError` if they are too many."""
+        cells = cut(self.params.sum(UNION).segments[0], self.results[UNION][CELLS])
+        try:
+            return psu.decode(self._plan.union_plan, cells, limit=self._max_union, progress=self._on_tested)
+        except psu.OversizedUnionError:
+            raise RemoteProtocolError(
+                f"a union of more than max_union={self._max_union} indices is not opened: a client may have set "
+                "every cell, or the plan expected too few"
+            ) from None
 
     def _close_claims(self, state: AwaitingClaims, claims: Mapping[int, bytes]) -> Outgoing:
         live = tuple(sorted(claims))
