@@ -8,15 +8,27 @@ _Out: TypeAlias = NDArray[Any]
 _In: TypeAlias = NDArray[Any] | bytes | memoryview
 
 def mask_backends() -> list[str]: ...
-def add_stream(backend: str, out: _Out, key: _In, subtract: bool, /) -> None: ...
+def add_streams(backend: str, out: _Out, keys: _In, subtract: _In, first: int, threads: int, /) -> None: ...
 def add_row_streams(
     backend: str,
     out: _Out,
-    tag_key: _In,
-    stream_key: _In,
+    keys: _In,
     digests: _In,
     index: _In | None,
-    subtract: bool,
+    ends: _In | None,
+    subtract: _In,
+    threads: int,
+    /,
+) -> None: ...
+def add_tagged_rows(
+    backend: str,
+    out: _Out,
+    keys: _In,
+    tags: _In,
+    index: _In | None,
+    ends: _In | None,
+    subtract: _In,
+    threads: int,
     /,
 ) -> None: ...
 def pack(values: _In, bits: int, /) -> bytes: ...

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -14,8 +14,10 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 __all__ = [
     "aes",
     "stream",
+    "row_tag",
     "row_stream",
     "add_stream",
+    "add_tagged_rows",
     "add_row_streams",
     "pack",
     "unpack",
@@ -43,16 +45,39 @@ def stream(key: bytes, blocks: int, first: int = 0) -> bytes:
     return b"".join(aes(key, i.to_bytes(16, "big")) for i in range(first, first + blocks))
 
 
-def row_stream(tag_key: bytes, stream_key: bytes, digest: bytes, blocks: int) -> bytes:
-    """The stream of the row with this 32-byte digest."""
+def row_tag(tag_key: bytes, digest: bytes) -> bytes:
+    """The first 14 bytes of the CBC-MAC of a row's 32-byte digest."""
     inner = aes(tag_key, digest[:16])
-    tag = aes(tag_key, bytes(a ^ b for a, b in zip(inner, digest[16:], strict=True)))[:14]
+    return aes(tag_key, bytes(a ^ b for a, b in zip(inner, digest[16:], strict=True)))[:14]
+
+
+def row_stream(stream_key: bytes, tag: bytes, blocks: int) -> bytes:
+    """The stream of the row with this tag."""
     return b"".join(aes(stream_key, tag + i.to_bytes(2, "big")) for i in range(blocks))
 
 
-def add_stream(words: Sequence[int], key: bytes, word_bits: int, *, subtract: bool = False) -> list[int]:
-    """Words of 32 or 64 bits plus (or minus) the key's stream."""
-    return _masked(words, stream(key, _blocks(words, word_bits)), word_bits, subtract)
+def add_stream(
+    words: Sequence[int], key: bytes, word_bits: int, *, first: int = 0, subtract: bool = False
+) -> list[int]:
+    """Words of 32 or 64 bits plus (or minus) the key's stream from block ``first`` on."""
+    return _masked(words, stream(key, _blocks(words, word_bits), first), word_bits, subtract)
+
+
+def add_tagged_rows(
+    rows: Sequence[Sequence[int]],
+    stream_key: bytes,
+    tags: Sequence[bytes],
+    word_bits: int,
+    *,
+    index: Iterable[int] | None = None,
+    subtract: bool = False,
+) -> list[list[int]]:
+    """Rows plus (or minus) their own streams, where they are in the index."""
+    out = [list(row) for row in rows]
+    for j in range(len(out)) if index is None else index:
+        pad = row_stream(stream_key, tags[j], _blocks(out[j], word_bits))
+        out[j] = _masked(out[j], pad, word_bits, subtract)
+    return out
 
 
 def add_row_streams(
@@ -62,15 +87,12 @@ def add_row_streams(
     digests: Sequence[bytes],
     word_bits: int,
     *,
-    index: Sequence[int] | None = None,
+    index: Iterable[int] | None = None,
     subtract: bool = False,
 ) -> list[list[int]]:
-    """Rows plus (or minus) their own streams, where they are in the index."""
-    out = [list(row) for row in rows]
-    for j in range(len(out)) if index is None else index:
-        pad = row_stream(tag_key, stream_key, digests[j], _blocks(out[j], word_bits))
-        out[j] = _masked(out[j], pad, word_bits, subtract)
-    return out
+    """The same with tags from digests."""
+    tags = [row_tag(tag_key, digest) for digest in digests]
+    return add_tagged_rows(rows, stream_key, tags, word_bits, index=index, subtract=subtract)
 
 
 def _blocks(words: Sequence[int], word_bits: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -9,12 +10,29 @@ from numpy.typing import NDArray
 
 from native import _native, library_aes
 
-__all__ = ["RingError", "Words", "add_stream", "add_row_streams", "backends", "pack", "unpack"]
+__all__ = [
+    "Index",
+    "RingError",
+    "Signs",
+    "Words",
+    "add_streams",
+    "add_row_streams",
+    "add_tagged_rows",
+    "backends",
+    "pack",
+    "unpack",
+]
 
 Words: TypeAlias = NDArray[np.uint32] | NDArray[np.uint64]
+Signs: TypeAlias = bool | NDArray[np.bool_]
+Index: TypeAlias = Sequence[NDArray[np.int64]]
 
 LIBRARY = "cryptography"
+KEY_BYTES = DIGEST_BYTES = 32
+BLOCK_BYTES = 16
+MAX_BLOCKS = 2**40
 MAX_ROW_BLOCKS = 2**16
+MAX_THREADS = 64
 _BACKENDS = (*_native.mask_backends(), LIBRARY)
 
 
@@ -31,58 +49,106 @@ def backends() -> tuple[str, ...]:
     return _BACKENDS
 
 
-def add_stream(out: Words, key: bytes, *, subtract: bool = False, backend: str | None = None) -> None:
-    """Add the AES-256-CTR keystream of ``key`` to ``out`` in place, wrapping; or subtract it.
+def add_streams(
+    out: Words,
+    keys: bytes,
+    *,
+    subtract: Signs = False,
+    first: int = 0,
+    threads: int = 1,
+    backend: str | None = None,
+) -> None:
+    """Add the AES-256-CTR keystream of every key to ``out`` in place, wrapping; or subtract it.
 
-    out: (n,) uint32 or uint64, C-contiguous and writable. key: 32 bytes. Block i of the stream is AES_key(i), i as
-    128-bit big-endian (NIST SP 800-38A); its words are little-endian. backend: one of :func:`backends`, else the best.
-    Raises RingError.
+    out: (n,) uint32 or uint64, C-contiguous and writable. keys: 32 bytes each, end to end. subtract: for all keys, or
+    (K,) bool. Word 0 meets block ``first``, so that a part of a long vector can be masked alone; the last block is
+    below 2**40. Block i of a stream is AES_key(i), i as 128-bit big-endian (NIST SP 800-38A); its words are
+    little-endian. All keys pass over a tile of ``out`` while it is in the cache; threads (1..64) share its tiles.
+    backend: one of :func:`backends`, else the best. Raises RingError.
     """
     _check_out(out, 1)
-    _check_key(key, "key")
+    signs = _signs(subtract, _count_keys(keys, KEY_BYTES))
+    blocks = -(-out.nbytes // BLOCK_BYTES)
+    if not 0 <= first <= MAX_BLOCKS - blocks:
+        raise RingError(f"first must be in 0..2**40 - {blocks} for a vector of {blocks} blocks, not {first}")
+    _check_threads(threads)
     name = _choose(backend)
     if name == LIBRARY:
-        library_aes.add_stream(out, key, subtract=subtract)
+        library_aes.add_streams(out, keys, signs, first)
     else:
-        _native.add_stream(name, out, key, subtract)
+        _native.add_streams(name, out, keys, signs, first, threads)
 
 
 def add_row_streams(
     out: Words,
-    tag_key: bytes,
-    stream_key: bytes,
+    keys: bytes,
     digests: NDArray[np.uint8],
     *,
-    index: NDArray[np.int64] | None = None,
-    subtract: bool = False,
+    index: Index | None = None,
+    subtract: Signs = False,
+    threads: int = 1,
     backend: str | None = None,
 ) -> None:
-    """Add to each row of ``out`` the stream that belongs to the row's digest, in place, wrapping; or subtract it.
+    """Add to each row of ``out`` the stream of every key that belongs to the row's digest; or subtract it.
 
-    out: (R, W) uint32 or uint64, C-contiguous and writable, rows of at most 2**16 blocks of 16 bytes.
-    digests: (R, 32) uint8. index: the distinct rows to touch, (k,) int64; None is all of them. With D the digest of
-    a row, its tag is the first 14 bytes of AES_tag_key(AES_tag_key(D[0:16]) xor D[16:32]) and block i of its stream
-    AES_stream_key(tag || i), i as 16-bit big-endian; words are little-endian. Any row can be made alone, and nobody
-    without tag_key can look for colliding tags. Raises RingError.
+    out: (R, W) uint32 or uint64, C-contiguous and writable, rows of at most 2**16 blocks of 16 bytes. keys: 64 bytes
+    each, a tag key and a stream key. digests: (R, 32) uint8. index: for each key the rows it touches, (k,) int64 in
+    ascending order; None is all rows, for every key. With D the digest of a row, its tag is the first 14 bytes of
+    AES_tag_key(AES_tag_key(D[0:16]) xor D[16:32]) and block i of its stream AES_stream_key(tag || i), i as 16-bit
+    big-endian; words are little-endian. Any row can be made alone, and nobody without the tag key can look for
+    colliding tags. The rest is as in :func:`add_streams`. Raises RingError.
     """
+    _add_rows(out, keys, digests, index, subtract, threads, backend, tagged=False)
+
+
+def add_tagged_rows(
+    out: Words,
+    keys: bytes,
+    tags: NDArray[np.uint8],
+    *,
+    index: Index | None = None,
+    subtract: Signs = False,
+    threads: int = 1,
+    backend: str | None = None,
+) -> None:
+    """:func:`add_row_streams` with the same tags under every key of 32 bytes.
+
+    tags: (R, 16) uint8, distinct in their first 14 bytes; the last two, the block index's place, are not looked at.
+    """
+    _add_rows(out, keys, tags, index, subtract, threads, backend, tagged=True)
+
+
+def _add_rows(
+    out: Words,
+    keys: bytes,
+    names: NDArray[np.uint8],
+    index: Index | None,
+    subtract: Signs,
+    threads: int,
+    backend: str | None,
+    *,
+    tagged: bool,
+) -> None:
     _check_out(out, 2)
-    _check_key(tag_key, "tag_key")
-    _check_key(stream_key, "stream_key")
     rows, width = out.shape
-    if width * out.itemsize > 16 * MAX_ROW_BLOCKS:
+    if width * out.itemsize > BLOCK_BYTES * MAX_ROW_BLOCKS:
         raise RingError(f"rows of {width} words need more than 2**16 blocks of 16 bytes; cut them into shorter rows")
-    digests = _checked(digests, "digests", np.uint8, (rows, 32))
-    if np.may_share_memory(out, digests):
-        raise RingError("digests overlap out; give a copy of them")
-    if index is not None:
-        index = _checked(index, "index", np.int64, (index.size,))
-        _check_rows(index, rows)
+    count = _count_keys(keys, KEY_BYTES if tagged else 2 * KEY_BYTES)
+    what, size = ("tags", BLOCK_BYTES) if tagged else ("digests", DIGEST_BYTES)
+    names = _checked(names, what, np.uint8, (rows, size))
+    if np.may_share_memory(out, names):
+        raise RingError(f"{what} overlap out; give a copy of them")
+    signs = _signs(subtract, count)
+    _check_threads(threads)
+    parts = None if index is None else _checked_index(index, count, rows)
     name = _choose(backend)
     if name == LIBRARY:
-        chosen = np.arange(rows) if index is None else index
-        library_aes.add_row_streams(out, tag_key, stream_key, digests, chosen, subtract=subtract)
-    else:
-        _native.add_row_streams(name, out, tag_key, stream_key, digests, index, subtract)
+        add = library_aes.add_tagged_rows if tagged else library_aes.add_row_streams
+        add(out, keys, names, [np.arange(rows)] * count if parts is None else parts, signs)
+        return
+    joined, ends = (None, None) if parts is None else _joined(parts)
+    kernel = _native.add_tagged_rows if tagged else _native.add_row_streams
+    kernel(name, out, keys, names, joined, ends, signs, threads)
 
 
 def pack(values: Words, bits: int) -> bytes:
@@ -128,9 +194,23 @@ def _check_out(out: Words, dims: int) -> None:
         raise RingError("out must be C-contiguous, aligned and writable; give a copy made by np.array(out)")
 
 
-def _check_key(key: bytes, name: str) -> None:
-    if len(key) != 32:
-        raise RingError(f"{name} must have 32 bytes, not {len(key)}")
+def _count_keys(keys: bytes, size: int) -> int:
+    if len(keys) % size:
+        raise RingError(f"keys must have {size} bytes each, not {len(keys)} in all")
+    return len(keys) // size
+
+
+def _signs(subtract: Signs, count: int) -> NDArray[np.bool_]:
+    """(K,): which keys are subtracted."""
+    signs = np.asarray(subtract)
+    if signs.dtype != np.bool_ or signs.shape not in ((), (count,)):
+        raise RingError(f"subtract must be a bool or {count} bools, one a key, not {signs.dtype} of {signs.shape}")
+    return np.ascontiguousarray(np.broadcast_to(signs, count))
+
+
+def _check_threads(threads: int) -> None:
+    if not 1 <= threads <= MAX_THREADS:
+        raise RingError(f"threads must be in 1..{MAX_THREADS}, not {threads}")
 
 
 def _check_bits(bits: int) -> None:
@@ -144,11 +224,20 @@ def _checked(array: NDArray[Any], name: str, dtype: type[np.generic], shape: tup
     return np.require(array, requirements=["C", "A"])
 
 
-def _check_rows(index: NDArray[np.int64], rows: int) -> None:
-    if not index.size:
-        return
-    if index.min() < 0 or index.max() >= rows:
+def _checked_index(index: Index, count: int, rows: int) -> list[NDArray[np.int64]]:
+    if len(index) != count:
+        raise RingError(f"index must hold {count} arrays of rows, one a key, not {len(index)}")
+    parts = [_checked(part, "index", np.int64, (part.size,)) for part in index]
+    joined, ends = _joined(parts)
+    if joined.size and (joined.min() < 0 or joined.max() >= rows):
         raise RingError(f"index names a row outside 0..{rows - 1}")
-    increasing = bool((index[1:] > index[:-1]).all())
-    if not increasing and np.unique(index).size < index.size:
-        raise RingError("index names a row twice")
+    falls = np.flatnonzero(joined[1:] <= joined[:-1]) + 1
+    if not np.isin(falls, ends).all():
+        raise RingError("index names a row twice, or not in ascending order")
+    return parts
+
+
+def _joined(parts: list[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The numbers of all keys end to end, and where those of each end."""
+    ends = np.cumsum([part.size for part in parts], dtype=np.int64)
+    return np.concatenate([np.empty(0, np.int64), *parts]), ends

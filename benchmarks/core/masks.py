@@ -23,7 +23,7 @@ def measure(report: Report, rounds: int) -> None:
     zeros, stream = bytes(CHUNK), bytearray(4 * WORDS + 15)
 
     def fused() -> None:
-        ring.add_stream(ours, KEY)
+        ring.add_streams(ours, KEY)
 
     def keystream() -> None:
         encryptor, view = Cipher(algorithms.AES(KEY), modes.CTR(bytes(16))).encryptor(), memoryview(stream)

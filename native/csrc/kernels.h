@@ -16,6 +16,11 @@
 /* SFL_PORTABLE builds what a machine without any of the special instructions gets. */
 #if defined(__x86_64__) && !defined(SFL_PORTABLE)
 #define SFL_X86 1
+#if __GNUC__ >= 11 || __clang_major__ >= 9 /* that know VAES and can ask the processor for it */
+#define SFL_VAES 1
+#endif
+#elif defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && !defined(SFL_PORTABLE)
+#define SFL_ARMV8 1
 #endif
 
 __extension__ typedef unsigned __int128 sfl_u128;
@@ -33,46 +38,55 @@ typedef struct {
     int (*usable)(void); /* can this CPU run it? */
 } sfl_backend;
 
-/* ---- Masks in Z_2^32 and Z_2^64 (mask.c, mask_*.c) ---------------------------------------------------------- */
+/* ---- Work in shares (threads.c) -------------------------------------------------------------------------------- */
 
-typedef enum { SFL_ADD32, SFL_SUB32, SFL_ADD64, SFL_SUB64 } sfl_op;
+#define SFL_MAX_THREADS 64
 
-/* out[0..bytes) op= AES_key(0) || AES_key(1) || ..., counters 128-bit big-endian, words little-endian.
- * bytes is a multiple of the word of op. */
-typedef void sfl_stream_fn(uint8_t *out, size_t bytes, sfl_op op, const uint8_t key[32]);
+/* Share `number` of `of` shares of a job; all of them together are the job. */
+typedef void sfl_share_fn(const void *job, unsigned number, unsigned of);
 
-/* `count` rows of `bytes` bytes each (a multiple of the word, at most 2^16 blocks), one after the other in `out`,
- * their 32-byte digests likewise. Row k of the job is row index[k], or k when index is NULL; rows are distinct. */
+/* The job in `threads` shares, 1 <= threads <= SFL_MAX_THREADS, each on a thread of its own where one can be had. */
+void sfl_share(sfl_share_fn *run, const void *job, unsigned threads);
+
+/* ---- Masks in Z_2^32 and Z_2^64 (mask.c; backends in mask_*.c) -------------------------------------------------- */
+
 typedef struct {
-    uint8_t *out;
-    size_t bytes;
-    const uint8_t *digests;
-    const int64_t *index;
-    size_t count;
-} sfl_rows;
-
-/* Every row of the job op= AES_stream(tag || i), i = 0, 1, ... as 16-bit big-endian, where tag is the first
- * 14 bytes of AES_tag(AES_tag(digest[0:16]) xor digest[16:32]). */
-typedef void sfl_rows_fn(const sfl_rows *rows, sfl_op op, const uint8_t tag_key[32], const uint8_t stream_key[32]);
-
-/* To add a backend: one file mask_<name>.c with these three functions, one line in the table. */
-typedef struct {
-    const char *name;
-    int (*usable)(void); /* can this CPU run it? */
-    sfl_stream_fn *add_stream;
-    sfl_rows_fn *add_row_streams;
+    sfl_backend backend;
+    const struct sfl_mask_kernels *kernels; /* mask.h */
 } sfl_mask_backend;
 
-/* All that were compiled in, best first; the last has no name. */
+/* All that were compiled in, best first; the last has no name. There is no portable one: AES by tables leaks. */
 extern const sfl_mask_backend sfl_mask_backends[];
 
-#ifdef SFL_X86
-int sfl_vaes_usable(void);
-sfl_stream_fn sfl_vaes_add_stream;
-int sfl_aesni_usable(void);
-sfl_stream_fn sfl_aesni_add_stream;
-sfl_rows_fn sfl_aesni_add_row_streams;
-#endif
+#define SFL_MAX_BLOCKS (UINT64_C(1) << 40) /* of a stream */
+
+/* For each of `count` keys: out[0..bytes) += AES_key(first) || AES_key(first + 1) || ..., or -= where subtract[k] is not
+ * 0, in words of `word` (4 or 8) bytes. Counters are 128-bit big-endian, the last one below SFL_MAX_BLOCKS; words are
+ * little-endian. */
+typedef struct {
+    uint8_t *out;
+    size_t bytes, word;
+    const uint8_t *keys, *subtract; /* 32 bytes a key, 1 byte a key */
+    size_t count;
+    uint64_t first;
+} sfl_streams;
+
+void sfl_add_streams(const sfl_mask_backend *backend, const sfl_streams *job, unsigned threads);
+
+/* The same by rows of `bytes` bytes (at most 2^16 blocks), one after the other in `out`: row j += AES_stream(tag || i),
+ * i = 0, 1, ... as 16-bit big-endian. The tag is tags[16 j..16 j + 14), or the first 14 bytes of AES_tag(AES_tag(D[0:16])
+ * xor D[16:32]), D = digests[32 j..32 j + 32). Key k, tag then stream or stream alone, touches the rows
+ * index[ends[k - 1]..ends[k]), which ascend; all of them when ends is NULL. */
+typedef struct {
+    uint8_t *out;
+    size_t rows, bytes, word;
+    const uint8_t *digests, *tags;  /* one of them, the other is NULL */
+    const uint8_t *keys, *subtract; /* 64 or, with tags, 32 bytes a key; 1 byte a key */
+    size_t count;
+    const int64_t *index, *ends;
+} sfl_row_streams;
+
+void sfl_add_row_streams(const sfl_mask_backend *backend, const sfl_row_streams *job, unsigned threads);
 
 /* ---- Bit packing (pack.c): 1 <= bits <= 64, value i stands at bit i * bits, least significant bit first ------ */
 

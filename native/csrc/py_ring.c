@@ -2,126 +2,175 @@
 
 #define KEY_BYTES 32
 #define DIGEST_BYTES 32
+#define TAG_BYTES 16
 #define MAX_ROW_BYTES (16 * 65536) /* the block index within a row has 16 bits */
 
-static const sfl_mask_backend *find_backend(const char *name)
-{
-    for (const sfl_mask_backend *b = sfl_mask_backends; b->name; b++) {
-        if (strcmp(b->name, name) == 0 && b->usable()) return b;
-    }
-    PyErr_Format(PyExc_ValueError, "no backend \"%s\" on this machine", name);
-    return NULL;
-}
+#define ROW sizeof(sfl_mask_backend)
 
 static PyObject *mask_backends(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 {
-    PyObject *names = PyList_New(0);
-    for (const sfl_mask_backend *b = sfl_mask_backends; names && b->name; b++) {
-        PyObject *name = b->usable() ? PyUnicode_FromString(b->name) : Py_NewRef(Py_None);
-        if (!name || (name != Py_None && PyList_Append(names, name) < 0)) Py_CLEAR(names);
-        Py_XDECREF(name);
-    }
-    return names;
+    return sfl_names(sfl_mask_backends, ROW);
 }
 
-static int view_key(Py_buffer *view, PyObject *object, const char *name)
+static int read_threads(unsigned *threads, PyObject *object)
 {
-    return sfl_view(view, object, name, SFL_READ, 1, 1) || sfl_shape(view, name, 0, KEY_BYTES);
+    uint64_t value;
+    if (sfl_integer(&value, object, "threads", 1, SFL_MAX_THREADS)) return -1;
+    *threads = (unsigned)value;
+    return 0;
 }
 
-static sfl_op operation(const Py_buffer *out, int subtract)
+/* ---- What all masks take: a vector, keys of `key_bytes` each, a sign a key ---- */
+
+typedef struct {
+    Py_buffer out, keys, subtract;
+} mask_views;
+
+static int view_masks(mask_views *v, PyObject *out, int dims, PyObject *keys, Py_ssize_t key_bytes, PyObject *subtract)
 {
-    return out->itemsize == 4 ? (subtract ? SFL_SUB32 : SFL_ADD32) : (subtract ? SFL_SUB64 : SFL_ADD64);
+    return sfl_view(&v->out, out, "out", SFL_WRITE, dims, 0) || sfl_view(&v->keys, keys, "keys", SFL_READ, 1, 1) ||
+           sfl_view(&v->subtract, subtract, "subtract", SFL_READ, 1, 1) ||
+           sfl_shape(&v->keys, "keys", 0, key_bytes * v->subtract.shape[0]) || sfl_apart(&v->out, &v->keys, "keys", 0) ||
+           sfl_apart(&v->out, &v->subtract, "subtract", 0);
 }
 
-static PyObject *add_stream(PyObject *Py_UNUSED(module), PyObject *args)
+static void release_masks(mask_views *v)
+{
+    PyBuffer_Release(&v->out);
+    PyBuffer_Release(&v->keys);
+    PyBuffer_Release(&v->subtract);
+}
+
+static int read_first(uint64_t *first, PyObject *object, const Py_buffer *out)
+{
+    return sfl_integer(first, object, "first", 0, SFL_MAX_BLOCKS - ((uint64_t)out->len + 15) / 16);
+}
+
+static PyObject *add_streams(PyObject *Py_UNUSED(module), PyObject *args)
 {
     const char *name;
-    PyObject *out_arg, *key_arg;
-    int subtract;
-    Py_buffer out = {0}, key = {0};
-    if (!PyArg_ParseTuple(args, "sOOp:add_stream", &name, &out_arg, &key_arg, &subtract)) return NULL;
-    const sfl_mask_backend *backend = find_backend(name);
-    int failed = !backend || sfl_view(&out, out_arg, "out", SFL_WRITE, 1, 0) || view_key(&key, key_arg, "key") ||
-                 sfl_apart(&out, &key, "key", 0);
+    PyObject *out, *keys, *subtract, *first_arg, *threads_arg;
+    uint64_t first;
+    unsigned threads;
+    mask_views v = {0};
+    if (!PyArg_ParseTuple(args, "sOOOOO:add_streams", &name, &out, &keys, &subtract, &first_arg, &threads_arg)) return NULL;
+    const sfl_mask_backend *backend = sfl_find(sfl_mask_backends, ROW, name);
+    int failed = !backend || view_masks(&v, out, 1, keys, KEY_BYTES, subtract) ||
+                 read_first(&first, first_arg, &v.out) || read_threads(&threads, threads_arg);
     if (!failed) {
+        const sfl_streams job = {
+            .out = v.out.buf,
+            .bytes = (size_t)v.out.len,
+            .word = (size_t)v.out.itemsize,
+            .keys = v.keys.buf,
+            .subtract = v.subtract.buf,
+            .count = (size_t)v.subtract.len,
+            .first = first,
+        };
         Py_BEGIN_ALLOW_THREADS
-        backend->add_stream(out.buf, (size_t)out.len, operation(&out, subtract), key.buf);
+        sfl_add_streams(backend, &job, threads);
         Py_END_ALLOW_THREADS
     }
-    PyBuffer_Release(&out);
-    PyBuffer_Release(&key);
+    release_masks(&v);
     return sfl_none(failed);
 }
 
 /* ---- Rows ---- */
 
 typedef struct {
-    Py_buffer out, tag_key, stream_key, digests, index;
+    Py_buffer names, index, ends; /* digests or tags; which rows */
 } row_views;
+
+/* The numbers of each key ascend and are rows of `out`. */
+static int check_index(const Py_buffer *index, const Py_buffer *ends, Py_ssize_t rows)
+{
+    const int64_t *number = index->buf, *end = ends->buf;
+    int64_t at = 0;
+    for (Py_ssize_t k = 0; k < ends->shape[0]; k++) {
+        int64_t least = 0;
+        if (end[k] < at || end[k] > index->shape[0]) {
+            PyErr_SetString(PyExc_ValueError, "ends do not cut index into one part a key");
+            return -1;
+        }
+        for (; at < end[k]; least = number[at++] + 1) {
+            if (number[at] >= least && number[at] < rows) continue;
+            PyErr_SetString(PyExc_ValueError, "index names a row that does not exist, or not in ascending order");
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int view_index(row_views *v, const mask_views *masks, PyObject *index, PyObject *ends)
+{
+    if (index == Py_None && ends == Py_None) return 0;
+    return sfl_view(&v->index, index, "index", SFL_READ, 1, 8) || sfl_view(&v->ends, ends, "ends", SFL_READ, 1, 8) ||
+           sfl_shape(&v->ends, "ends", 0, masks->subtract.shape[0]) || sfl_apart(&masks->out, &v->index, "index", 0) ||
+           sfl_apart(&masks->out, &v->ends, "ends", 0) || check_index(&v->index, &v->ends, masks->out.shape[0]);
+}
+
+static int view_rows(row_views *v, const mask_views *masks, PyObject *names, int tagged)
+{
+    const char *name = tagged ? "tags" : "digests";
+    const Py_buffer *out = &masks->out;
+    if (sfl_view(&v->names, names, name, SFL_READ, 2, 1) || sfl_shape(&v->names, name, 0, out->shape[0]) ||
+        sfl_shape(&v->names, name, 1, tagged ? TAG_BYTES : DIGEST_BYTES) || sfl_apart(out, &v->names, name, 0))
+        return -1;
+    if (out->shape[1] <= MAX_ROW_BYTES / out->itemsize) return 0;
+    PyErr_Format(PyExc_ValueError, "rows of %zd words need more than 2**16 blocks; cut them", out->shape[1]);
+    return -1;
+}
 
 static void release_rows(row_views *v)
 {
-    PyBuffer_Release(&v->out);
-    PyBuffer_Release(&v->tag_key);
-    PyBuffer_Release(&v->stream_key);
-    PyBuffer_Release(&v->digests);
+    PyBuffer_Release(&v->names);
     PyBuffer_Release(&v->index);
+    PyBuffer_Release(&v->ends);
 }
 
-/* Every number is a row of `out`. */
-static int check_index(const int64_t *index, Py_ssize_t count, Py_ssize_t rows)
+static PyObject *add_rows(PyObject *args, int tagged)
 {
-    int outside = 0;
-    for (Py_ssize_t k = 0; k < count; k++) outside |= index[k] < 0 || index[k] >= rows;
-    if (outside) PyErr_SetString(PyExc_ValueError, "index names a row that does not exist");
-    return -outside;
-}
-
-static int view_index(row_views *v, PyObject *index)
-{
-    if (index == Py_None) return 0;
-    return sfl_view(&v->index, index, "index", SFL_READ, 1, 8) || sfl_apart(&v->out, &v->index, "index", 0) ||
-           check_index(v->index.buf, v->index.shape[0], v->out.shape[0]);
-}
-
-static int view_rows(row_views *v, PyObject *out, PyObject *tag_key, PyObject *stream_key, PyObject *digests)
-{
-    if (sfl_view(&v->out, out, "out", SFL_WRITE, 2, 0) || view_key(&v->tag_key, tag_key, "tag_key") ||
-        view_key(&v->stream_key, stream_key, "stream_key") || sfl_view(&v->digests, digests, "digests", SFL_READ, 2, 1) ||
-        sfl_shape(&v->digests, "digests", 0, v->out.shape[0]) || sfl_shape(&v->digests, "digests", 1, DIGEST_BYTES) ||
-        sfl_apart(&v->out, &v->tag_key, "tag_key", 0) || sfl_apart(&v->out, &v->stream_key, "stream_key", 0) ||
-        sfl_apart(&v->out, &v->digests, "digests", 0))
-        return -1;
-    if (v->out.shape[1] <= MAX_ROW_BYTES / v->out.itemsize) return 0;
-    PyErr_Format(PyExc_ValueError, "rows of %zd words need more than 2**16 blocks; cut them", v->out.shape[1]);
-    return -1;
+    const char *name;
+    PyObject *out, *keys, *names, *index, *ends, *subtract, *threads_arg;
+    unsigned threads;
+    mask_views v = {0};
+    row_views r = {0};
+    if (!PyArg_ParseTuple(args, "sOOOOOOO", &name, &out, &keys, &names, &index, &ends, &subtract, &threads_arg)) return NULL;
+    const sfl_mask_backend *backend = sfl_find(sfl_mask_backends, ROW, name);
+    int failed = !backend || view_masks(&v, out, 2, keys, tagged ? KEY_BYTES : 2 * KEY_BYTES, subtract) ||
+                 view_rows(&r, &v, names, tagged) || view_index(&r, &v, index, ends) ||
+                 read_threads(&threads, threads_arg);
+    if (!failed) {
+        const sfl_row_streams job = {
+            .out = v.out.buf,
+            .rows = (size_t)v.out.shape[0],
+            .bytes = (size_t)(v.out.shape[1] * v.out.itemsize),
+            .word = (size_t)v.out.itemsize,
+            .digests = tagged ? NULL : r.names.buf,
+            .tags = tagged ? r.names.buf : NULL,
+            .keys = v.keys.buf,
+            .subtract = v.subtract.buf,
+            .count = (size_t)v.subtract.len,
+            .index = r.index.buf,
+            .ends = r.ends.buf,
+        };
+        Py_BEGIN_ALLOW_THREADS
+        sfl_add_row_streams(backend, &job, threads);
+        Py_END_ALLOW_THREADS
+    }
+    release_masks(&v);
+    release_rows(&r);
+    return sfl_none(failed);
 }
 
 static PyObject *add_row_streams(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    const char *name;
-    PyObject *out, *tag_key, *stream_key, *digests, *index;
-    int subtract;
-    row_views v = {0};
-    if (!PyArg_ParseTuple(args, "sOOOOOp:add_row_streams", &name, &out, &tag_key, &stream_key, &digests, &index, &subtract))
-        return NULL;
-    const sfl_mask_backend *backend = find_backend(name);
-    int failed = !backend || view_rows(&v, out, tag_key, stream_key, digests) || view_index(&v, index);
-    if (!failed) {
-        const sfl_rows job = {
-            .out = v.out.buf,
-            .bytes = (size_t)(v.out.shape[1] * v.out.itemsize),
-            .digests = v.digests.buf,
-            .index = v.index.buf,
-            .count = (size_t)(v.index.obj ? v.index.shape[0] : v.out.shape[0]),
-        };
-        Py_BEGIN_ALLOW_THREADS
-        backend->add_row_streams(&job, operation(&v.out, subtract), v.tag_key.buf, v.stream_key.buf);
-        Py_END_ALLOW_THREADS
-    }
-    release_rows(&v);
-    return sfl_none(failed);
+    return add_rows(args, 0);
+}
+
+static PyObject *add_tagged_rows(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    return add_rows(args, 1);
 }
 
 /* ---- Packing ---- */
@@ -192,9 +241,12 @@ static PyObject *unpack(PyObject *Py_UNUSED(module), PyObject *args)
 
 PyMethodDef sfl_ring_methods[] = {
     {"mask_backends", mask_backends, METH_NOARGS, PyDoc_STR("mask_backends()\n--\n\nUsable here, best first.")},
-    {"add_stream", add_stream, METH_VARARGS, PyDoc_STR("add_stream(backend, out, key, subtract, /)\n--\n\nIn place.")},
+    {"add_streams", add_streams, METH_VARARGS,
+     PyDoc_STR("add_streams(backend, out, keys, subtract, first, threads, /)\n--\n\nIn place.")},
     {"add_row_streams", add_row_streams, METH_VARARGS,
-     PyDoc_STR("add_row_streams(backend, out, tag_key, stream_key, digests, index, subtract, /)\n--\n\nIn place.")},
+     PyDoc_STR("add_row_streams(backend, out, keys, digests, index, ends, subtract, threads, /)\n--\n\nIn place.")},
+    {"add_tagged_rows", add_tagged_rows, METH_VARARGS,
+     PyDoc_STR("add_tagged_rows(backend, out, keys, tags, index, ends, subtract, threads, /)\n--\n\nIn place.")},
     {"pack", pack, METH_VARARGS, PyDoc_STR("pack(values, bits, /)\n--\n\nLeast significant bit first.")},
     {"unpack", unpack, METH_VARARGS, PyDoc_STR("unpack(out, data, bits, /)\n--\n\nThe way back.")},
     {NULL, NULL, 0, NULL},

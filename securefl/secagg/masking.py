@@ -68,7 +68,7 @@ class Opening:
 
 
 class Masks:
-    """Adds and removes the masks of one sum, seed by seed."""
+    """Adds and removes the masks of one sum."""
 
     def __init__(self, setup: SetUp, opening: Opening) -> None:
         self._opening = opening
@@ -85,23 +85,30 @@ class Masks:
             for segment in opening.sum.segments
         ]
 
-    def apply_self(self, totals: Sequence[Words], seed: bytes, client: int, *, remove: bool = False) -> None:
-        """Add a client's self-mask to its rows of `totals` (in place), or remove it."""
-        self._apply(totals, seed, client, None, remove)
+    def apply(
+        self,
+        totals: Sequence[Words],
+        selves: Mapping[int, bytes],
+        pairs: Mapping[tuple[int, int], bytes],
+        *,
+        remove: bool = False,
+    ) -> None:
+        """Add masks to `totals` in place, or remove them; all pass over a segment in one call.
 
-    def apply_pair(self, totals: Sequence[Words], seed: bytes, owner: int, other: int, *, remove: bool = False) -> None:
-        """Add `owner`'s mask with `other`: the lower id adds the pair's stream, the higher subtracts it."""
-        self._apply(totals, seed, owner, other, remove != (owner > other))
-
-    def _apply(self, totals: Sequence[Words], seed: bytes, owner: int, other: int | None, subtract: bool) -> None:
+        `selves`: client -> seed of its self-mask. `pairs`: (owner, other) -> seed of their pair: what `owner` adds for
+        it, the stream itself if its id is the lower one, else the negative.
+        """
+        seeds = [*selves.values(), *pairs.values()]
+        signs = [remove] * len(selves) + [remove != (owner > other) for owner, other in pairs]
+        subtract = np.array(signs, np.bool_)
         for segment, context, total in zip(self._opening.sum.segments, self._contexts, totals, strict=True):
-            keys = derive(seed, Label.STREAM, context, size=64)
+            keys = [derive(seed, Label.STREAM, context, size=64) for seed in seeds]
             if not segment.by_rows:
-                ring.add_stream(total, keys[32:], subtract=subtract)
+                ring.add_streams(total, b"".join(key[32:] for key in keys), subtract=subtract)
                 continue
             rows = self._opening.rows_of(segment)
-            index = rows.of(owner) if other is None else rows.shared(owner, other)
-            ring.add_row_streams(total, keys[:32], keys[32:], rows.digests, index=index, subtract=subtract)
+            index = [*map(rows.of, selves), *(rows.shared(*pair) for pair in pairs)]
+            ring.add_row_streams(total, b"".join(keys), rows.digests, index=index, subtract=subtract)
 
 
 def words(segment: Segment, count: int | None = None) -> Words:

@@ -1,4 +1,4 @@
-"""The server's arithmetic: add uploads as they arrive, then take every mask away, seed by seed."""
+"""The server's arithmetic: add uploads as they arrive, then take every mask away."""
 
 from __future__ import annotations
 
@@ -63,11 +63,7 @@ class RunningSum:
 
     def unmask(self, setup: SetUp, recovered: Recovered) -> dict[str, Words]:
         """By segment: the sum of the values, (words,) or (rows, words); high bits are not cut yet."""
-        masks = Masks(setup, self._opening)
-        for client, seed in recovered.selves.items():
-            masks.apply_self(self._totals, seed, client, remove=True)
-        for (survivor, lost), seed in recovered.pairs.items():
-            masks.apply_pair(self._totals, seed, survivor, lost, remove=True)
+        Masks(setup, self._opening).apply(self._totals, recovered.selves, recovered.pairs, remove=True)
         return {s.name: total for s, total in zip(self._opening.sum.segments, self._totals, strict=True)}
 
     def _unpacked(self, client: int, segments: Sequence[bytes]) -> Iterator[tuple[Words, Any, Words]]:

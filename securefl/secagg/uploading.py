@@ -84,10 +84,9 @@ def mask_input(
         residues(segment, value, len(opening.rows_of(segment).of(keys.id)) if segment.by_rows else None)
         for segment, value in zip(opening.sum.segments, values, strict=True)
     ]
-    masks.apply_self(totals, keys.secrets[name, "b"], keys.id)
     usable = live - ready.refused
-    for v in usable:
-        masks.apply_pair(totals, _pair_seed(ready, name, v), keys.id, v)
+    pairs = {(keys.id, v): _pair_seed(ready, name, v) for v in usable}
+    masks.apply(totals, {keys.id: keys.secrets[name, "b"]}, pairs)
     pads = {v: _pad(ready, name, v) for v in sorted(usable) if v > keys.id}
     packed = [ring.pack(total.reshape(-1), s.bits) for s, total in zip(opening.sum.segments, totals, strict=True)]
     state = InputMasked(replace(ready, closed=ready.closed | {name}), name, live, opening.binding)

@@ -98,7 +98,7 @@ def stream_of(seed: bytes) -> np.ndarray:
     """4,096 bits of the dense mask stream of a seed."""
     keys = derive(seed, Label.STREAM, bytes(32), size=64)
     words = np.zeros(128, np.uint32)
-    ring.add_stream(words, keys[32:])
+    ring.add_streams(words, keys[32:])
     return np.unpackbits(words.view(np.uint8))
 
 

@@ -8,7 +8,7 @@
 #define COUNT 37
 
 static uint64_t words[COUNT * SFL_LIMBS], more[COUNT * SFL_LIMBS], out[COUNT * SFL_LIMBS];
-static uint8_t key[32], other_key[32], bytes[8 * COUNT];
+static uint8_t keys[2 * 64], bytes[8 * COUNT];
 
 static void fill(uint64_t below)
 {
@@ -22,17 +22,19 @@ static void fill(uint64_t below)
 
 static void masks(void)
 {
-    static const uint8_t digests[32 * 11];
-    static const int64_t index[] = {10, 3, 0, 1, 2, 9, 8, 7, 4};
-    const sfl_rows rows = {.out = bytes, .bytes = 24, .digests = digests, .index = index, .count = 9};
-    for (const sfl_mask_backend *b = sfl_mask_backends; b->name; b++) {
-        if (!b->usable()) continue;
-        VALGRIND_MAKE_MEM_UNDEFINED(key, sizeof key);
-        VALGRIND_MAKE_MEM_UNDEFINED(other_key, sizeof other_key);
-        VALGRIND_MAKE_MEM_UNDEFINED(bytes, sizeof bytes);
-        for (sfl_op op = SFL_ADD32; op <= SFL_SUB64; op++) {
-            b->add_stream(bytes, sizeof bytes, op, key);
-            b->add_row_streams(&rows, op, key, other_key);
+    static const uint8_t digests[32 * 11], subtract[] = {0, 1};
+    static const int64_t index[] = {0, 1, 2, 3, 4, 7, 8, 9, 10, 5}, ends[] = {9, 10};
+    sfl_streams dense = {.out = bytes, .keys = keys, .subtract = subtract, .count = 2, .first = 250};
+    sfl_row_streams rows = {.out = bytes, .rows = 11, .bytes = 24, .digests = digests, .keys = keys};
+    rows.subtract = subtract, rows.count = 2, rows.index = index, rows.ends = ends;
+    for (const sfl_mask_backend *b = sfl_mask_backends; b->backend.name; b++) {
+        if (!b->backend.usable()) continue;
+        for (size_t word = 4; word <= 8; word += 4) {
+            VALGRIND_MAKE_MEM_UNDEFINED(keys, sizeof keys);
+            VALGRIND_MAKE_MEM_UNDEFINED(bytes, sizeof bytes);
+            dense.bytes = sizeof bytes, dense.word = rows.word = word;
+            sfl_add_streams(b, &dense, 2);
+            sfl_add_row_streams(b, &rows, 2);
         }
     }
 }

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from native import _native, backends, ring
+from native import _native, ring
 
 KEY = bytes(32)
 M = 97
@@ -74,7 +74,6 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         "overlaps a",
     ),
     "inverse in place": (lambda: _native.mod_inverse(*two_views(np.uint64, 0), M), ValueError, "overlaps a"),
-    "unknown backend": (lambda: _native.add_stream("quantum", u32(1), KEY, False), ValueError, "no backend"),
     "unknown hash backend": (lambda: _native.murmur3("quantum", u64(1, 2), u64(1), 0), ValueError, "no backend"),
     "short packed data": (lambda: _native.unpack(u32(3), u8(7), 20), ValueError, "not 8"),
     "padding": (lambda: _native.unpack(u32(3), b"\0" * 7 + b"\x10", 20), ValueError, "padding"),
@@ -124,48 +123,6 @@ def test_bad_calls(name: str) -> None:
         call()
 
 
-compiled = pytest.mark.parametrize("backend", _native.mask_backends())
-
-
-@compiled
-@pytest.mark.parametrize(
-    ("changed", "sentence"),
-    [
-        ({"out": u32(4)}, "1 dimensions"),
-        ({"out": np.zeros((3, 4), np.uint16)}, "items of 2 bytes"),
-        ({"out": frozen(u32(3, 4))}, "read-only"),
-        ({"out": np.lib.stride_tricks.as_strided(u32(1), (1, 4 * 2**16 + 1), (0, 0))}, "contiguous"),
-        ({"out": u32(3, 4 * 2**16 + 1)}, "more than 2\\*\\*16 blocks"),
-        ({"tag_key": bytes(31)}, "tag_key has 31"),
-        ({"stream_key": bytes(33)}, "stream_key has 33"),
-        ({"digests": u8(2, 32)}, "digests has 2"),
-        ({"digests": u8(3, 31)}, "digests has 31"),
-        ({"index": np.array([0, 3])}, "does not exist"),
-        ({"index": np.array([-1])}, "does not exist"),
-        ({"index": np.array([2**62])}, "does not exist"),
-        ({"index": np.array([0], np.int32)}, "items of 4 bytes"),
-    ],
-)
-def test_bad_rows(backend: str, changed: dict[str, object], sentence: str) -> None:
-    good = {"out": u32(3, 4), "tag_key": KEY, "stream_key": KEY, "digests": u8(3, 32), "index": None}
-    arguments = good | changed
-    with pytest.raises(ValueError, match=sentence):
-        _native.add_row_streams(backend, *arguments.values(), False)
-    assert not np.asarray(arguments["out"]).any()
-
-
-@compiled
-@pytest.mark.parametrize("inside", ["tag_key", "stream_key", "digests", "index"])
-def test_rows_may_not_overlap_what_they_are_made_from(backend: str, inside: str) -> None:
-    memory = np.zeros(2 * 32, np.uint8)
-    arguments = {"out": memory.view(np.uint32).reshape(2, 8), "tag_key": KEY, "stream_key": KEY, "digests": u8(2, 32)}
-    arguments["index"] = np.array([0])
-    views = {"digests": memory.reshape(2, 32), "index": memory[:8].view(np.int64)}
-    arguments[inside] = views.get(inside, memory[:32])
-    with pytest.raises(ValueError, match=f"overlaps {inside}"):
-        _native.add_row_streams(backend, *arguments.values(), False)
-
-
 def test_empty_buffers_need_no_alignment() -> None:
     empty = misaligned()[:0]
     _native.mod_add(empty, empty, empty, M)
@@ -185,15 +142,11 @@ def test_threads_share_nothing() -> None:
 
     def masked(seed: int) -> bytes:
         words = u32(2**16)
-        ring.add_stream(words, seed.to_bytes(32, "big"))
+        ring.add_streams(words, seed.to_bytes(32, "big"))
         return words.tobytes()
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(masked, range(16))) == [masked(seed) for seed in range(16)]
-
-
-def test_backends_of_the_face() -> None:
-    assert backends() == (*_native.mask_backends(), "cryptography")
 
 
 def test_one_sentence_says_how_to_build() -> None:

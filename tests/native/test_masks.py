@@ -1,33 +1,21 @@
-"""Masks: every backend gives the reference's bits, the reference gives the standards'."""
+"""Dense masks: every backend gives the reference's bits, the reference gives the standards'."""
 
 from __future__ import annotations
 
-from random import Random
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from words import KEY, TILE, bits, both_signs, every_backend, every_word, met, random_keys, random_words
 
 from native import backends, reference, ring
 
-WORDS = (np.uint32, np.uint64)
-LANES = 8
-LENGTHS = range(4 * 4 * LANES + 2)  # four pipelines of 32-bit words and one word more
-KEY, OTHER_KEY = bytes(range(32)), bytes(range(32, 64))
-every_backend = pytest.mark.parametrize("backend", backends())
-every_word = pytest.mark.parametrize("dtype", WORDS, ids=lambda dtype: dtype.__name__)
-both_signs = pytest.mark.parametrize("subtract", [False, True], ids=["add", "subtract"])
-
-
-def random_words(shape: tuple[int, ...], dtype: type, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
-
-
-def random_digests(rows: int) -> np.ndarray:
-    return random_words((rows, 32), np.uint8, seed=1)
-
-
-def bits(dtype: type) -> int:
-    return np.iinfo(dtype).bits
+BATCH = 8 * 4
+"""Blocks in flight, in the widest backend."""
+CHUNK = 256
+"""Blocks that share their first two rounds."""
 
 
 def test_reference_is_aes_256_ctr_of_sp_800_38a() -> None:
@@ -60,109 +48,118 @@ KNOWN_STREAMS = [
 @pytest.mark.parametrize(("key", "blocks"), KNOWN_STREAMS, ids=["gcm", "key_sbox_0", "key_sbox_1"])
 def test_known_streams(backend: str, key: str, blocks: str) -> None:
     words = np.zeros(len(blocks) // 8, np.uint32)
-    ring.add_stream(words, bytes.fromhex(key), backend=backend)
+    ring.add_streams(words, bytes.fromhex(key), backend=backend)
     assert words.astype("<u4").tobytes().hex() == blocks
 
 
 @every_backend
 @every_word
 @both_signs
-def test_stream_of_every_length(backend: str, dtype: type, subtract: bool) -> None:
-    for count in LENGTHS:
-        words = random_words((count,), dtype)
-        wanted = reference.add_stream(words.tolist(), KEY, bits(dtype), subtract=subtract)
-        ring.add_stream(words, KEY, subtract=subtract, backend=backend)
-        assert words.tolist() == wanted
+def test_streams_of_every_length(backend: str, dtype: type, subtract: bool) -> None:
+    whole = random_words((16 * (4 * BATCH + 1) // dtype().itemsize,), dtype)
+    wanted = met(whole, reference.stream(KEY, 4 * BATCH + 1), subtract)
+    for count in range(whole.size + 1):
+        words = whole.copy()
+        ring.add_streams(words[:count], KEY, subtract=subtract, backend=backend)
+        assert (words[:count] == wanted[:count]).all()
+        assert (words[count:] == whole[count:]).all()
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), max_size=70), st.binary(min_size=32, max_size=32), st.booleans())
+def test_a_stream_is_that_of_the_reference(words: list[int], key: bytes, subtract: bool) -> None:
+    out = np.array(words, np.uint32)
+    ring.add_streams(out, key, subtract=subtract)
+    assert out.tolist() == reference.add_stream(words, key, 32, subtract=subtract)
 
 
 @every_backend
 @every_word
-def test_stream_at_any_offset_stays_inside(backend: str, dtype: type) -> None:
+def test_streams_at_any_address_stay_inside(backend: str, dtype: type) -> None:
     """The words before and after the slice are untouched, whatever its alignment to 16 bytes."""
     for start in range(4):
         for count in (1, 3, 31, 33, 65):
             whole = random_words((count + 8,), dtype)
             wanted = whole.tolist()
             wanted[start : start + count] = reference.add_stream(wanted[start : start + count], KEY, bits(dtype))
-            ring.add_stream(whole[start : start + count], KEY, backend=backend)
+            ring.add_streams(whole[start : start + count], KEY, backend=backend)
             assert whole.tolist() == wanted
 
 
+# ---- where a stream begins ----
+
+LAST = 2**40
+"""No stream has a block of this number."""
+
+
 @every_backend
-def test_the_counter_carries_through_its_bytes(backend: str) -> None:
-    """Blocks around 2^8 and 2^16 of a stream that is longer than any chunk."""
+@pytest.mark.parametrize("first", [0, 1, 31, 200, 255, 256, 257, 2**16 - 40, 2**32 - 40, 2**39, LAST - 300])
+def test_a_stream_from_any_block_on(backend: str, first: int) -> None:
+    """Ends of a pipeline and of a chunk fall everywhere; the counter carries through its bytes."""
+    pad = reference.stream(KEY, 300, first)
+    for count in (0, 1, 5, 4 * 31, 4 * 255, 4 * 256, 4 * 257, 1200):
+        words = random_words((count,), np.uint32)
+        wanted = met(words, pad)
+        ring.add_streams(words, KEY, first=first, backend=backend)
+        assert (words == wanted).all()
+
+
+@every_backend
+@every_word
+def test_parts_of_a_stream_make_the_whole(backend: str, dtype: type) -> None:
+    per_block = 16 // dtype().itemsize
+    whole = random_words((per_block * 3 * CHUNK + 1,), dtype)
+    parts = whole.copy()
+    ring.add_streams(whole, KEY, backend=backend)
+    cuts = [0, 1, 3, 40, 255, 256, 300, 600, 3 * CHUNK + 1]
+    for begin, end in pairwise(cuts):
+        ring.add_streams(parts[begin * per_block : end * per_block], KEY, first=begin, backend=backend)
+    assert (parts == whole).all()
+
+
+@every_backend
+def test_a_stream_longer_than_any_tile(backend: str) -> None:
     words = np.zeros(4 * (2**16 + 9), np.uint32)
-    ring.add_stream(words, KEY, backend=backend)
+    ring.add_streams(words, KEY, backend=backend)
     stream = words.astype("<u4").tobytes()
-    for first in (0, 2**8 - 2, 2**12 - 2, 2**16 - 2):
+    for first in (0, 2**8 - 2, TILE // 16 - 2, 2**16 - 2):
         assert stream[16 * first : 16 * (first + 4)] == reference.stream(KEY, 4, first)
 
 
-@every_backend
-@every_word
-@both_signs
-@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 7, 19, 33, 35, 70])
-def test_rows_of_every_number(backend: str, dtype: type, subtract: bool, width: int) -> None:
-    for rows in (0, 1, 2, 7, 8, 9, 15, 16, 19):
-        out, digests = random_words((rows, width), dtype), random_digests(rows)
-        wanted = reference.add_row_streams(
-            out.tolist(), KEY, OTHER_KEY, [bytes(d) for d in digests], bits(dtype), subtract=subtract
-        )
-        ring.add_row_streams(out, KEY, OTHER_KEY, digests, subtract=subtract, backend=backend)
-        assert out.tolist() == wanted
+@pytest.mark.parametrize(("first", "blocks"), [(-1, 1), (LAST, 1), (LAST - 1, 2), (2**64, 0)])
+def test_a_stream_ends(first: int, blocks: int) -> None:
+    with pytest.raises(ring.RingError, match=r"first must be in 0\.\.2\*\*40 - "):
+        ring.add_streams(np.zeros(4 * blocks, np.uint32), KEY, first=first)
+
+
+# ---- many keys, many threads ----
 
 
 @every_backend
 @every_word
-@both_signs
-@pytest.mark.parametrize("index", [[], [0], [39], list(range(3, 40, 4)), Random(7).sample(range(40), 29)], ids=len)
-def test_only_the_rows_of_the_index(backend: str, dtype: type, subtract: bool, index: list[int]) -> None:
-    out, digests = random_words((40, 19), dtype), random_digests(40)
-    wanted = reference.add_row_streams(
-        out.tolist(), KEY, OTHER_KEY, [bytes(d) for d in digests], bits(dtype), index=index, subtract=subtract
-    )
-    ring.add_row_streams(
-        out, KEY, OTHER_KEY, digests, index=np.array(index, np.int64), subtract=subtract, backend=backend
-    )
-    assert out.tolist() == wanted
+@pytest.mark.parametrize("count", [0, 1, 2, 31, 32, 33, 70])
+def test_many_keys_are_one_after_the_other(backend: str, dtype: type, count: int) -> None:
+    """Schedules are made for some dozens at a time."""
+    words, keys = random_words((23,), dtype), random_keys(count)
+    signs = np.random.default_rng(count).random(count) < 0.5
+    wanted = words.tolist()
+    for key, subtract in zip(keys, signs, strict=True):
+        wanted = reference.add_stream(wanted, key, bits(dtype), first=7, subtract=bool(subtract))
+    ring.add_streams(words, b"".join(keys), subtract=signs, first=7, backend=backend)
+    assert words.tolist() == wanted
 
 
 @every_backend
-def test_rows_of_no_words(backend: str) -> None:
-    ring.add_row_streams(np.empty((9, 0), np.uint32), KEY, OTHER_KEY, random_digests(9), backend=backend)
+@pytest.mark.parametrize("threads", [2, 3, 64])
+@pytest.mark.parametrize("nbytes", [0, 4, TILE - 4, TILE, TILE + 4, 5 * TILE + 20])
+def test_threads_change_nothing(backend: str, threads: int, nbytes: int) -> None:
+    words, keys = random_words((nbytes // 4,), np.uint32), b"".join(random_keys(2))
+    signs, wanted = np.array([False, True]), words.copy()
+    ring.add_streams(wanted, keys, subtract=signs, first=3, backend=backend)
+    ring.add_streams(words, keys, subtract=signs, first=3, threads=threads, backend=backend)
+    assert (words == wanted).all()
 
 
-@every_backend
-@pytest.mark.parametrize("rows", [1, 8])
-def test_the_longest_row(backend: str, rows: int) -> None:
-    """2^16 blocks, alone and in a full group; one word more is refused."""
-    width = 4 * 2**16
-    out, digests = np.zeros((rows, width), np.uint32), random_digests(rows)
-    ring.add_row_streams(out, KEY, OTHER_KEY, digests, backend=backend)
-    pad = reference.row_stream(KEY, OTHER_KEY, bytes(digests[-1]), 257)
-    last = out[-1].astype("<u4").tobytes()
-    assert last[: len(pad)] == pad
-    assert last[-16:] == reference.aes(OTHER_KEY, tag(bytes(digests[-1])) + b"\xff\xff")
-    with pytest.raises(ring.RingError, match="more than 2\\*\\*16 blocks"):
-        ring.add_row_streams(np.zeros((rows, width + 1), np.uint32), KEY, OTHER_KEY, digests, backend=backend)
-
-
-def tag(digest: bytes) -> bytes:
-    inner = reference.aes(KEY, digest[:16])
-    return reference.aes(KEY, bytes(a ^ b for a, b in zip(inner, digest[16:], strict=True)))[:14]
-
-
-@every_backend
-@every_word
-def test_two_parties_cancel_and_a_changed_digest_does_not(backend: str, dtype: type) -> None:
-    out, digests = random_words((20, 19), dtype), random_digests(20)
-    original = out.copy()
-    changed = digests.copy()
-    changed[5, 31] ^= 1
-    ring.add_row_streams(out, KEY, OTHER_KEY, digests, backend=backend)
-    assert (out != original).any(axis=1).all()
-    ring.add_row_streams(out, KEY, OTHER_KEY, changed, subtract=True, backend=backend)
-    assert [j for j in range(20) if (out[j] != original[j]).any()] == [5]
+# ---- backends and refusals ----
 
 
 def test_the_library_is_always_there_and_last() -> None:
@@ -171,63 +168,26 @@ def test_the_library_is_always_there_and_last() -> None:
 
 
 @pytest.mark.parametrize(
-    ("out", "key", "backend", "sentence"),
-    [
-        (np.zeros(4, np.int32), KEY, None, "1-D uint32 or uint64"),
-        (np.zeros(4, ">u4"), KEY, None, "1-D uint32 or uint64"),
-        (np.zeros((2, 2), np.uint32), KEY, None, "not 2-D"),
-        (np.zeros(8, np.uint32)[::2], KEY, None, "C-contiguous"),
-        (np.frombuffer(bytes(16), np.uint32), KEY, None, "writable"),
-        (np.frombuffer(bytearray(17), np.uint8)[1:].view(np.uint32), KEY, None, "aligned"),
-        (np.zeros(4, np.uint32), KEY[:31], None, "key must have 32 bytes, not 31"),
-        (np.zeros(4, np.uint32), KEY, "quantum", "choose one of"),
-    ],
-)
-def test_bad_arguments_of_a_stream(out: np.ndarray, key: bytes, backend: str | None, sentence: str) -> None:
-    before = out.copy()
-    with pytest.raises(ring.RingError, match=sentence):
-        ring.add_stream(out, key, backend=backend)
-    assert (out == before).all()
-
-
-def shared_with_digests() -> dict[str, object]:
-    memory = bytearray(3 * 32 + 3 * 8)
-    return {
-        "out": np.frombuffer(memory, np.uint32, 6, offset=72).reshape(3, 2),
-        "digests": np.frombuffer(memory, np.uint8, 96).reshape(3, 32),
-    }
-
-
-@every_backend
-@pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"out": np.zeros(6, np.uint32)}, "2-D"),
-        ({"tag_key": bytes(33)}, "tag_key must have 32 bytes, not 33"),
-        ({"stream_key": b""}, "stream_key must have 32 bytes, not 0"),
-        ({"digests": np.zeros((2, 32), np.uint8)}, "digests must be uint8 of shape"),
-        ({"digests": np.zeros((3, 31), np.uint8)}, "digests must be uint8 of shape"),
-        ({"digests": np.zeros((3, 32), np.int8)}, "digests must be uint8 of shape"),
-        ({"index": np.array([0, 3])}, "outside 0..2"),
-        ({"index": np.array([-1, 0])}, "outside 0..2"),
-        ({"index": np.array([2, 0, 2])}, "twice"),
-        ({"index": np.array([0, 1], np.int32)}, "index must be int64"),
-        ({"index": np.array([[0, 1]])}, "index must be int64"),
-        ({"index": np.array(1)}, "index must be int64"),
-        (shared_with_digests(), "overlap"),
+        ({"out": np.zeros(4, np.int32)}, "1-D uint32 or uint64"),
+        ({"out": np.zeros(4, ">u4")}, "1-D uint32 or uint64"),
+        ({"out": np.zeros((2, 2), np.uint32)}, "not 2-D"),
+        ({"out": np.zeros(8, np.uint32)[::2]}, "C-contiguous"),
+        ({"out": np.frombuffer(bytes(16), np.uint32)}, "writable"),
+        ({"out": np.frombuffer(bytearray(17), np.uint8)[1:].view(np.uint32)}, "aligned"),
+        ({"keys": KEY[:31]}, "keys must have 32 bytes each, not 31 in all"),
+        ({"keys": KEY + b"1"}, "keys must have 32 bytes each, not 33 in all"),
+        ({"subtract": np.array([True, False])}, r"subtract must be a bool or 1 bools"),
+        ({"subtract": 1}, r"subtract must be a bool or 1 bools"),
+        ({"threads": 0}, r"threads must be in 1\.\.64, not 0"),
+        ({"threads": 65}, r"threads must be in 1\.\.64, not 65"),
+        ({"backend": "quantum"}, "choose one of"),
     ],
 )
-def test_bad_arguments_of_rows(backend: str, changed: dict[str, object], sentence: str) -> None:
-    good = {"out": np.zeros((3, 2), np.uint32), "tag_key": KEY, "stream_key": KEY, "digests": random_digests(3)}
+def test_bad_arguments_of_streams(changed: dict[str, object], sentence: str) -> None:
+    arguments = {"out": np.zeros(4, np.uint32), "keys": KEY, "backend": None} | changed
+    before = arguments["out"].copy()
     with pytest.raises(ring.RingError, match=sentence):
-        ring.add_row_streams(**(good | changed), backend=backend)
-
-
-@every_backend
-def test_digests_and_index_may_be_strided(backend: str) -> None:
-    out, wide = np.zeros((6, 5), np.uint32), random_digests(12)
-    wanted = out.copy()
-    ring.add_row_streams(wanted, KEY, OTHER_KEY, wide[::2].copy(), index=np.array([1, 3, 5]), backend=backend)
-    ring.add_row_streams(out, KEY, OTHER_KEY, wide[::2], index=np.arange(6)[1::2], backend=backend)
-    assert (out == wanted).all()
-    assert out.any()
+        ring.add_streams(**arguments)
+    assert (arguments["out"] == before).all()

@@ -155,7 +155,7 @@ def test_b2_streams_are_those_of_the_protocol(
     segment = Segment("s", bits, count, by_rows)
     opening = opening_of(Sum("one", (segment,)), binding=binding)
     total = words(segment, 5)
-    Masks(SETUP, opening).apply_self([total], seed, 2)
+    Masks(SETUP, opening).apply([total], {2: seed}, {})
     rows = opening.rows_of(segment).of(2) if by_rows else np.zeros(1, int)
     mask = expected_mask(seed, SETUP, opening, segment, rows)
     found = cut(segment, total).reshape(-1, count).tolist()
@@ -166,7 +166,7 @@ def test_b2_masks_are_spread_over_the_whole_ring() -> None:
     """4,096 words of 4 bits: each value 256 times, within 7.7 standard deviations, the top value included."""
     segment = Segment("s", 4, 4096)
     total = words(segment)
-    Masks(SETUP, Opening(Sum("one", (segment,)), LIVE)).apply_self([total], bytes(32), 1)
+    Masks(SETUP, Opening(Sum("one", (segment,)), LIVE)).apply([total], {1: bytes(32)}, {})
     counts = np.bincount(cut(segment, total).astype(int), minlength=16)
     assert counts.size == 16
     assert (abs(counts - 256) < 120).all()
@@ -177,9 +177,9 @@ def test_the_two_masks_of_a_pair_cancel(seed: bytes, pair: tuple[int, int]) -> N
     opening = opening_of()
     totals = [words(s, 5) for s in MIXED.segments]
     masks = Masks(SETUP, opening)
-    masks.apply_pair(totals, seed, *pair)
+    masks.apply(totals, {}, {pair: seed})
     assert all(total.any() for total in totals)
-    masks.apply_pair(totals, seed, *reversed(pair))
+    masks.apply(totals, {}, {pair[::-1]: seed})
     assert not any(total.any() for total in totals)
 
 
@@ -187,16 +187,15 @@ def test_the_two_masks_of_a_pair_cancel(seed: bytes, pair: tuple[int, int]) -> N
 def test_what_was_applied_can_be_removed(seed: bytes) -> None:
     totals = [words(s, 5) for s in MIXED.segments]
     masks = Masks(SETUP, opening_of())
-    masks.apply_self(totals, seed, 3)
-    masks.apply_pair(totals, seed, 3, 2)
-    masks.apply_pair(totals, seed, 3, 2, remove=True)
-    masks.apply_self(totals, seed, 3, remove=True)
+    masks.apply(totals, {3: seed}, {(3, 2): seed, (2, 4): seed})
+    masks.apply(totals, {}, {(2, 4): seed}, remove=True)
+    masks.apply(totals, {3: seed}, {(3, 2): seed}, remove=True)
     assert not any(total.any() for total in totals)
 
 
 def test_only_the_rows_of_a_pair_are_touched() -> None:
     totals = [words(s, 5) for s in MIXED.segments]
-    Masks(SETUP, opening_of()).apply_pair(totals, bytes(32), 2, 3)
+    Masks(SETUP, opening_of()).apply(totals, {}, {(2, 3): bytes(32)})
     for total in totals[1:]:
         assert total.any(axis=1).tolist() == (CLAIMS[:, 1] & CLAIMS[:, 2]).tolist()
 
@@ -207,7 +206,7 @@ def test_only_the_rows_of_a_pair_are_touched() -> None:
 def blocks(setup: SetUp, opening: Opening, seed: bytes) -> list[bytes]:
     """Every AES block of a seed's streams: segments of 64-bit words in pairs show them whole."""
     totals = [words(s, 5) for s in opening.sum.segments]
-    Masks(setup, opening).apply_self(totals, seed, 3)
+    Masks(setup, opening).apply(totals, {3: seed}, {})
     stream = b"".join(total[total.any(axis=-1)].tobytes() if total.ndim == 2 else total.tobytes() for total in totals)
     return [stream[at : at + 16] for at in range(0, len(stream), 16)]
 

@@ -384,8 +384,8 @@ def test_packing_agrees(bits: int, numbers: list[int]) -> None:
 def test_streams_agree(key: bytes, row: bytes, bits: int, words: int) -> None:
     dtype = np.uint32 if bits <= 32 else np.uint64
     dense, rows = np.zeros(words, dtype), np.zeros((1, words), dtype)
-    ring.add_stream(dense, key)
-    ring.add_row_streams(rows, row, key, np.frombuffer(row, np.uint8)[None])
+    ring.add_streams(dense, key)
+    ring.add_row_streams(rows, row + key, np.frombuffer(row, np.uint8)[None])
     assert masks.dense_mask(key, words, bits) == [word % 2**bits for word in dense.tolist()]
     assert masks.row_mask(row, key, row, words, bits) == [word % 2**bits for word in rows[0].tolist()]
 

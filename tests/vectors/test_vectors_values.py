@@ -262,9 +262,9 @@ def test_a_context(vector: dict[str, Any]) -> None:
     one = secagg.Sum(vector["sum"], (secagg.Segment(vector["segment"], 2, 1),))
     masks = Masks(setup_of(vector), Opening(one, (), binding))
     seed, zeros = bytes(32), np.zeros(1, np.uint32)
-    masks.apply_self([zeros], seed, 1)
+    masks.apply([zeros], {1: seed}, {})
     expected = np.zeros(1, np.uint32)
-    ring.add_stream(expected, derive(seed, Label.STREAM, context, size=64)[32:])
+    ring.add_streams(expected, derive(seed, Label.STREAM, context, size=64)[32:])
     assert (zeros == expected).all()
 
 
@@ -287,7 +287,7 @@ def cut(words: np.ndarray, bits: int) -> list[int]:
 def test_dense_streams(vector: dict[str, Any], backend: str) -> None:
     skipped = vector["first_block"] * 16 // ring_dtype(vector["bits"])().itemsize
     words = np.zeros(skipped + len(vector["words"]), ring_dtype(vector["bits"]))
-    ring.add_stream(words, bytes.fromhex(vector["k1"]), backend=backend)
+    ring.add_streams(words, bytes.fromhex(vector["k1"]), backend=backend)
     assert cut(words[skipped:], vector["bits"]) == vector["words"]
 
 
@@ -296,7 +296,7 @@ def test_dense_streams(vector: dict[str, Any], backend: str) -> None:
 def test_row_streams(vector: dict[str, Any], backend: str) -> None:
     k0, k1, row, tag = raw(vector, "k0", "k1", "digest", "tag")
     words = np.zeros((1, len(vector["words"])), ring_dtype(vector["bits"]))
-    ring.add_row_streams(words, k0, k1, np.frombuffer(row, np.uint8)[None], backend=backend)
+    ring.add_row_streams(words, k0 + k1, np.frombuffer(row, np.uint8)[None], backend=backend)
     assert cut(words[0], vector["bits"]) == vector["words"]
     assert len(tag) == 14
 
