@@ -20,6 +20,8 @@ FORMULAS = {
     "rr-set": "max(b e10 + a e01, a e10 + b e01), b indices removed and a added",
     "hockey-stick": "max over directions of sum_k max(0, P1(k) - e^eps P0(k)), and its inverse",
     "clopper-pearson": "ln (lower bound of P[claim | held] - delta) / (upper bound of P[claim | not held])",
+    "ledger-index": "eps_inf for each lost answer, plus eps_r of the r claims under the present one: the dearest index",
+    "ledger-set": "the same, summed over the dearest indices of a set",
     "noise-scalar": "max over tails T of ln (P(T) - delta) / P(T - D), of log-concave noise on one integer",
     "noise-renyi": "min over orders a of rounds RDP(a) + ln(1 - 1/a) - ln(delta a) / (a - 1)",
     "noise-pld": "composition of discretized privacy losses, rounded up",

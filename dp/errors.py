@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["PrivacyError", "MemoError"]
+__all__ = ["PrivacyError", "MemoError", "BudgetExceededError"]
 
 
 class PrivacyError(ValueError):
@@ -11,3 +11,7 @@ class PrivacyError(ValueError):
 
 class MemoError(PrivacyError):
     """A memo contradicts itself: nothing may be sent on its answers."""
+
+
+class BudgetExceededError(PrivacyError):
+    """A release would cost more than the budget allows: it must not leave, and nothing was charged."""

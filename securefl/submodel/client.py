@@ -86,7 +86,7 @@ class SubmodelClient(Participant):
     """One client in one round.
 
     `index_set`: int64, sorted, the rows its data touches. `maps`: the public map of each following table.
-    `memo`: its permanent answers, kept for ever.
+    `memo`: its permanent answers, kept for ever. `ledger`: what it may spend on claims; without one nothing is refused.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class SubmodelClient(Participant):
         index_set: Indices,
         memo: dp.Memo,
         *,
+        ledger: dp.Ledger | None = None,
         maps: Mapping[str, PublicMap] | None = None,
         limits: Limits | None = None,
         submodel_limits: SubmodelLimits | None = None,
@@ -105,7 +106,7 @@ class SubmodelClient(Participant):
     ) -> None:
         super().__init__(identity, registry, limits=limits, journal=journal, rng=key_rng)
         self._index_set = dp.check_indices(index_set, "index_set", error=ConfigurationError)
-        self._memo, self._maps, self._claim_rng = memo, dict(maps or {}), rng
+        self._memo, self._ledger, self._maps, self._claim_rng = memo, ledger, dict(maps or {}), rng
         self._submodel_limits = submodel_limits or SubmodelLimits()
         self._plan: SubmodelPlan | None = None
 
@@ -203,7 +204,9 @@ class SubmodelClient(Participant):
             )
         union = indexset.decode(encoded, plan.union_plan.universe)
         try:
-            claims = dp.privatize(plan.two_stage, union, self._index_set, self._memo, self._claim_rng)
+            claims = dp.privatize(
+                plan.two_stage, union, self._index_set, self._memo, self._claim_rng, ledger=self._ledger
+            )
         except dp.PrivacyError as error:
             raise LocalProtocolError(f"no claim can be made: {error}") from None
         positions = np.flatnonzero(claims).astype(np.int64)
