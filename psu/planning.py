@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
-from math import isfinite
+from math import exp, expm1, isfinite
 
 import bloom
 from psu.errors import PlanError
@@ -58,18 +59,35 @@ def _bitmaps(make: Callable[..., UnionPlan], universe: int, width: Callable[[int
 
 
 def _filters(
-    make: Callable[..., UnionPlan], keys: int, rate: float, width: Callable[[int], int | None], cost: float
+    make: Callable[..., UnionPlan], keys: int, rate: float, width: Callable[[int], int | None], price: float
 ) -> Iterator[UnionPlan]:
-    """For each number of hashes the smallest filter that is at most half full and meets the rate.
+    """For each number of hashes the cheapest filter that is at most half full and meets the rate.
 
-    `cost` is what it costs in bytes if the whole universe is a false positive: below 1 / cost nothing is left to save.
+    `price` is what it costs in bytes if all of the universe is a false positive: below a rate of 1 / price nothing is
+    left to save.
     """
     for hashes in range(1, bloom.MAX_HASHES + 1):
         bits, target = width(hashes), min(rate, 2.0**-hashes)
         if bits and bloom.false_positive_rate(MAX_CELLS, hashes, keys) <= target:
-            yield make(kind="filter", cells=bloom.optimal_cells(keys, target, hashes), bits=bits, hashes=hashes)
-        if target * cost < 1:
+            fewest = bloom.optimal_cells(keys, target, hashes)
+            cells = _cheapest(fewest, keys, hashes, bits, price)
+            yield make(kind="filter", cells=cells, bits=bits, hashes=hashes)
+        if target * price < 1:
             return
+
+
+def _cheapest(fewest: int, keys: int, hashes: int, bits: int, price: float) -> int:
+    """The size, no less than `fewest`, at which one more cell costs as much as the false positives it saves.
+
+    By the usual formula, whose slope falls as a filter grows from half full.
+    """
+
+    def saved(cells: int) -> float:
+        load = hashes * keys / cells
+        return price * hashes * load / cells * exp(-load) * float((-expm1(-load)) ** (hashes - 1))
+
+    sizes = range(fewest, MAX_CELLS)
+    return fewest + bisect_left(sizes, True, key=lambda cells: saved(cells) <= bits / 8)
 
 
 def _width(hashes: int, loss_target: Fraction | float, bits: int | None) -> int | None:

@@ -91,6 +91,16 @@ def test_progress_moves_over_rounds_and_phases_although_clients_get_lost(engine:
     assert "round 1 of 5: exact, 91 of 100 clients, AUC 0.5312" in text
 
 
+def test_progress_shows_how_far_the_server_is_with_the_universe() -> None:
+    with TerminalProgress(Console(file=io.StringIO(), force_terminal=True)) as progress:
+        progress.round_started(1, 2)
+        progress.phase("union", 9, 10)
+        progress.decoding(250, 1000)
+        whole, phase = progress._bars.tasks
+        assert (phase.description, phase.completed, phase.total) == ("testing the universe", 250, 1000)
+        assert whole.completed == pytest.approx(2.9)
+
+
 def test_progress_shows_a_failed_round_as_text(engine: Engine) -> None:
     console = Console(file=io.StringIO())
     record = msgspec.structs.replace(engine.summary.per_round[0], completed=False, abort="[red]few[/]")

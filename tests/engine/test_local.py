@@ -127,10 +127,14 @@ def test_progress_reports_every_phase_of_every_round(log: ClickLog) -> None:
     class Heard(Silent):
         def __init__(self) -> None:
             self.phases: list[tuple[str, int, int]] = []
+            self.tested: list[tuple[int, int]] = []
             self.rounds: list[RoundRecord] = []
 
         def phase(self, name: str, done: int, total: int) -> None:
             self.phases.append((name, done, total))
+
+        def decoding(self, tested: int, universe: int) -> None:
+            self.tested.append((tested, universe))
 
         def round_finished(self, record: RoundRecord) -> None:
             self.rounds.append(record)
@@ -141,6 +145,7 @@ def test_progress_reports_every_phase_of_every_round(log: ClickLog) -> None:
     for name in PHASES:
         steps = [(done, total) for phase, done, total in heard.phases if phase == name]
         assert steps[-1][0] == steps[-1][1] == len(steps)
+    assert heard.tested == [(log.items, log.items)]
 
 
 def test_more_clients_than_users_is_refused(log: ClickLog) -> None:

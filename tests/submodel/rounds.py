@@ -239,12 +239,13 @@ def play(
     loses: Callable[[int, Any], bool] = lambda *_: False,
     may_return: bool = False,
     clients: Mapping[int, SubmodelClient] | None = None,
+    **settings: Any,
 ) -> Round:
-    """A round of clients 1, 2, ... with these index sets; `clients` stand in for some of them."""
+    """A round of clients 1, 2, ... with these index sets; `clients` stand in for some, `settings` are the server's."""
     numbers = {public(u): u for u in held}
     agreed = agree(plan, len(held), threshold)
     everybody = {u: make_client(u, own, len(held)) for u, own in held.items()} | dict(clients or {})
-    server = SubmodelServer(agreed, plan, DENSE_LAYERS, TABLES, numbers, maps=MAPS)
+    server = SubmodelServer(agreed, plan, DENSE_LAYERS, TABLES, numbers, maps=MAPS, **settings)
     played = Round(plan, server, everybody, held)
     exchange = Exchange(
         server,

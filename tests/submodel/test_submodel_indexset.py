@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import product
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import psu
 from securefl.errors import LocalProtocolError, MessageError
-from securefl.submodel.indexset import BITMAP, GAPS, decode, encode
+from securefl.submodel.indexset import BITMAP, GAPS, count, decode, encode
 
 MANY = 2**36
 """The largest universe of a union plan."""
@@ -144,3 +146,34 @@ def test_e3_gaps_that_overflow_64_bits_are_refused() -> None:
 def test_d7_what_is_no_set_is_not_encoded(values: list[int]) -> None:
     with pytest.raises(LocalProtocolError, match="sorted, without repetition and below 20"):
         encode(array(values), 20)
+
+
+@given(sets())
+def test_d4_indices_can_be_counted_before_they_take_memory(drawn: tuple[list[int], int]) -> None:
+    assert count(encode(array(drawn[0]), drawn[1])) == len(drawn[0])
+
+
+@given(st.binary(max_size=60), sizes)
+def test_d4_no_bytes_decode_to_more_than_was_counted(data: bytes, size: int) -> None:
+    found = accepted(data, size)
+    assert found is None or len(found) == count(data)
+
+
+@pytest.mark.parametrize("form", ["bitmap", "gaps"])
+def test_d4_a_set_takes_memory_for_its_indices_and_not_for_its_universe(form: str) -> None:
+    size = 2**28
+    data = b"\0" + bytes(size // 8) if form == "bitmap" else b"\1" + leb128(size - 1)
+    tracemalloc.start()
+    try:
+        accepted(data, size)
+        assert tracemalloc.get_traced_memory()[1] < size // 6  # one more of its bytes, no byte for each bit
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("universe", [10**3, 10**4, 10**5, 10**6, 10**7, 10**8, 10**9])
+def test_the_plan_knows_how_long_an_announced_union_is(universe: int) -> None:
+    plan = psu.plan_union(universe, max(100, universe // 5000), clients=100)
+    size = round(plan.expected_union + plan.expected_false)
+    union = np.sort(np.random.default_rng(2).choice(universe, size, replace=False))
+    assert len(encode(union, universe)) == pytest.approx(plan.bytes_down, abs=2 * size**0.5)
