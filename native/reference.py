@@ -1,11 +1,12 @@
 """What the kernels compute, in plain Python over ints, lists and bytes: the oracle that every backend must equal.
 
-``native.field.Modulus`` needs no page here: it is Python's own ``%`` and ``pow``.
+Of ``native.field.Modulus`` only the polynomials stand here: the rest is Python's own ``%`` and ``pow``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import prod
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -24,6 +25,8 @@ __all__ = [
     "uniform",
     "share",
     "reconstruct",
+    "evaluate",
+    "lagrange",
     "murmur3_x64_128",
     "filter_cells",
 ]
@@ -141,13 +144,13 @@ def share(
     shares = []
     for secret in secrets:
         polynomials = [_limbs(secret), *([next(words) for _ in LIMBS] for _ in range(threshold - 1))]
-        shares.append([[_evaluate([row[i] for row in polynomials], x) for i in range(len(LIMBS))] for x in points])
+        shares.append([[evaluate(column, x, P61) for column in zip(*polynomials, strict=True)] for x in points])
     return shares
 
 
 def reconstruct(points: Sequence[int], shares: Sequence[Sequence[Sequence[int]]]) -> list[bytes]:
     """Every secret from its shares [secret][point][limb], by Lagrange interpolation at zero."""
-    weights = [_weight(points, i) for i in range(len(points))]
+    weights = lagrange(points, 0, P61)
     return [_secret([_dot(weights, column) for column in zip(*rows, strict=True)]) for rows in shares]
 
 
@@ -160,21 +163,25 @@ def _secret(limbs: Sequence[int]) -> bytes:
     return b"".join(limb.to_bytes(size, "little") for limb, size in zip(limbs, LIMBS, strict=True))
 
 
-def _evaluate(polynomial: Sequence[int], x: int) -> int:
-    return sum(c * pow(x, k, P61) for k, c in enumerate(polynomial)) % P61
-
-
 def _dot(weights: Sequence[int], words: Sequence[int]) -> int:
     return sum(w * y for w, y in zip(weights, words, strict=True)) % P61
 
 
-def _weight(points: Sequence[int], i: int) -> int:
-    """The product over j != i of x_j / (x_j - x_i)."""
-    weight = 1
-    for j, x in enumerate(points):
-        if j != i:
-            weight = weight * x * pow(x - points[i], -1, P61) % P61
-    return weight
+# ---- polynomials modulo m ----
+
+
+def evaluate(coefficients: Sequence[int], x: int, m: int) -> int:
+    """The value at x, coefficients from the constant term on."""
+    return sum(c * pow(x, k, m) for k, c in enumerate(coefficients)) % m
+
+
+def lagrange(points: Sequence[int], at: int, m: int) -> list[int]:
+    """Weights of f(at): the products over j != i of (at - x_j) / (x_i - x_j). ValueError when one does not exist."""
+    weights = []
+    for i, x in enumerate(points):
+        others = [y for j, y in enumerate(points) if j != i]
+        weights.append(prod((at - y) * pow(x - y, -1, m) for y in others) % m)
+    return weights
 
 
 # ---- hashing ----

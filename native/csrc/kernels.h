@@ -98,32 +98,66 @@ void sfl_pack64(uint8_t *out, const uint64_t *values, size_t count, unsigned bit
 void sfl_unpack32(uint32_t *values, const uint8_t *data, size_t count, unsigned bits);
 void sfl_unpack64(uint64_t *values, const uint8_t *data, size_t count, unsigned bits);
 
-/* ---- GF(2^61 - 1) (p61.c): elements are canonical, < SFL_P61 ----------------------------------------------- */
+/* ---- Vectors modulo an odd m, 3 <= m < 2^64 (modulus_kernels.h, modulus*.c, p61*.c) ---------------------------- */
+
+/* Kernels return 1, or 0 when a residue they were given is not below m; then outputs mean nothing, as when they say so
+ * below. Results are canonical. In place, but for `inverse`, `evaluate` and `differences`. */
+typedef int sfl_mod_binary_fn(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count, uint64_t m);
+typedef int sfl_mod_scale_fn(uint64_t *out, const uint64_t *a, uint64_t factor, size_t count, uint64_t m);
+typedef int sfl_mod_power_fn(uint64_t *out, const uint64_t *a, size_t count, uint64_t exponent, uint64_t m);
+
+/* *out = sum of a[i] b[i]. */
+typedef sfl_mod_binary_fn sfl_mod_dot_fn;
+
+/* 0 also when some a[i] has no inverse. */
+typedef int sfl_mod_inverse_fn(uint64_t *out, const uint64_t *a, size_t count, uint64_t m);
+
+/* out[i][p] = sum over k < terms of coefficients[k][p] points[i]^k, p < polynomials. */
+typedef int sfl_mod_evaluate_fn(uint64_t *out, const uint64_t *coefficients, size_t terms, size_t polynomials,
+                                const uint64_t *points, size_t count, uint64_t m);
+
+/* out[i] = product over j != i of points[i] - points[j]; scratch has room for `count` words. */
+typedef int sfl_mod_differences_fn(uint64_t *out, uint64_t *scratch, const uint64_t *points, size_t count, uint64_t m);
+
+typedef struct {
+    sfl_mod_binary_fn *add, *sub, *mul;
+    sfl_mod_scale_fn *scale;
+    sfl_mod_power_fn *power;
+    sfl_mod_dot_fn *dot;
+    sfl_mod_inverse_fn *inverse;
+    sfl_mod_evaluate_fn *evaluate;
+    sfl_mod_differences_fn *differences;
+} sfl_mod_kernels;
+
+/* To add a backend: one file that ends in modulus_kernels.h, one line in the table. */
+typedef struct {
+    sfl_backend backend;
+    uint64_t lowest, highest; /* modulus that it serves */
+    const sfl_mod_kernels *kernels;
+} sfl_mod_backend;
+
+/* All that were compiled in, best first, "portable" last; then one without a name. */
+extern const sfl_mod_backend sfl_mod_backends[];
+
+/* Lagrange weights: f(at) = sum of weights[i] f(points[i]) for every polynomial of degree below count. 0 also when a
+ * difference of two points has no inverse. Points and at are public; scratch has room for `count` words. */
+int sfl_mod_lagrange(const sfl_mod_kernels *field, uint64_t *weights, uint64_t *scratch, const uint64_t *points,
+                     size_t count, uint64_t at, uint64_t m);
+
+/* ---- Shamir's sharing of 32-byte secrets over GF(2^61 - 1) (shamir.c) ---------------------------------------- */
 
 #define SFL_P61 ((UINT64_C(1) << 61) - 1)
-#define SFL_LIMBS 5 /* field elements in one 32-byte secret */
+#define SFL_LIMBS 5 /* field elements in one secret: 7, 7, 7, 7 and 4 bytes, little-endian */
 
-/* powers[i][k] = points[i]^k for k < terms; terms >= 1. */
-void sfl_p61_powers(uint64_t *powers, const uint64_t *points, size_t count, size_t terms);
+/* shares[s][i][l] = value at points[i] of the polynomial with limb l of secret s, then random[s][k][l], k < degree.
+ * Returns 1, or 0 when a random word or a point is no field element. scratch has room for SFL_LIMBS (degree + 1). */
+int sfl_shamir_share(const sfl_mod_kernels *field, uint64_t *shares, uint64_t *scratch, const uint8_t *secrets,
+                     const uint64_t *random, size_t number, size_t degree, const uint64_t *points, size_t count);
 
-/* Lagrange weights of the points at zero: f(0) = sum of weights[i] * f(points[i]) for deg f < count.
- * Points are distinct and not zero; scratch has room for `count` words. */
-void sfl_p61_weights(uint64_t *weights, uint64_t *scratch, const uint64_t *points, size_t count);
-
-/* out[s][i][l] = sum over k < terms of matrix[i][k] * values[s][k][l], l < SFL_LIMBS. */
-void sfl_p61_combine(uint64_t *out, const uint64_t *matrix, const uint64_t *values, size_t secrets, size_t rows,
-                     size_t terms);
-
-/* ---- Vectors modulo any odd 3 <= m < 2^64 (modulus.c): residues are canonical, < m; all work in place --------- */
-
-typedef void sfl_mod_fn(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count, uint64_t m);
-sfl_mod_fn sfl_mod_add, sfl_mod_sub, sfl_mod_mul;
-
-void sfl_mod_power(uint64_t *out, const uint64_t *a, size_t count, uint64_t exponent, uint64_t m);
-uint64_t sfl_mod_dot(const uint64_t *a, const uint64_t *b, size_t count, uint64_t m);
-
-/* Returns 1, or 0 when some a[i] has no inverse, and out means nothing. Not in place. */
-int sfl_mod_inverse(uint64_t *out, const uint64_t *a, size_t count, uint64_t m);
+/* Secrets from `count` shares each. Returns 1, or 0 when a point is zero, repeated or no field element, a share has a
+ * word that is no field element, or limbs do not fit in a secret. scratch has room for 2 count words. */
+int sfl_shamir_reconstruct(const sfl_mod_kernels *field, uint8_t *secrets, uint64_t *scratch, const uint64_t *points,
+                           const uint64_t *shares, size_t number, size_t count);
 
 /* ---- MurmurHash3 x64 128 of 8-byte little-endian keys (murmur3.h, murmur3.c, murmur3_*.c) -------------------- */
 

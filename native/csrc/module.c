@@ -4,7 +4,7 @@
 int sfl_view(Py_buffer *view, PyObject *object, const char *name, int access, int dims, Py_ssize_t item)
 {
     if (PyObject_GetBuffer(object, view, access) < 0) return -1;
-    if (view->ndim != dims) {
+    if (dims != SFL_ANY && view->ndim != dims) {
         PyErr_Format(PyExc_ValueError, "%s has %d dimensions, not %d", name, view->ndim, dims);
         return -1;
     }
@@ -24,6 +24,21 @@ int sfl_shape(const Py_buffer *view, const char *name, int axis, Py_ssize_t want
 {
     if (view->shape[axis] == wanted) return 0;
     PyErr_Format(PyExc_ValueError, "%s has %zd items along axis %d, not %zd", name, view->shape[axis], axis, wanted);
+    return -1;
+}
+
+int sfl_size(const Py_buffer *view, const char *name, Py_ssize_t wanted)
+{
+    if (view->len == wanted) return 0;
+    PyErr_Format(PyExc_ValueError, "%s has %zd bytes, not %zd", name, view->len, wanted);
+    return -1;
+}
+
+int sfl_scratch(uint64_t **scratch, size_t count)
+{
+    *scratch = PyMem_Calloc(count, sizeof **scratch);
+    if (*scratch) return 0;
+    PyErr_NoMemory();
     return -1;
 }
 

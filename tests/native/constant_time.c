@@ -50,28 +50,37 @@ static void packing(void)
     }
 }
 
-static void shamir(void)
+static void shamir(const sfl_mod_kernels *field)
 {
-    uint64_t points[COUNT], powers[COUNT * COUNT], weights[COUNT], scratch[COUNT];
+    static uint64_t points[COUNT], scratch[SFL_LIMBS * COUNT];
     for (uint64_t i = 0; i < COUNT; i++) points[i] = i + 1;
     fill(SFL_P61);
-    sfl_p61_powers(powers, points, COUNT, COUNT);
-    sfl_p61_combine(out, powers, words, 1, COUNT, COUNT);
-    sfl_p61_weights(weights, scratch, points, COUNT);
-    sfl_p61_combine(out, weights, words, 1, 1, COUNT);
+    VALGRIND_MAKE_MEM_UNDEFINED(bytes, sizeof bytes);
+    out[0] = (uint64_t)sfl_shamir_share(field, out, scratch, bytes, words, 1, COUNT - 1, points, COUNT);
+    out[0] = (uint64_t)sfl_shamir_reconstruct(field, bytes, scratch, points, words, 1, COUNT);
+}
+
+static void modulus(const sfl_mod_kernels *field, uint64_t m)
+{
+    fill(m);
+    out[0] = (uint64_t)field->add(out, words, more, COUNT, m);
+    out[0] = (uint64_t)field->sub(out, words, more, COUNT, m);
+    out[0] = (uint64_t)field->mul(out, words, more, COUNT, m);
+    out[0] = (uint64_t)field->scale(out, words, more[0], COUNT, m);
+    out[0] = (uint64_t)field->power(out, words, COUNT, 65537, m);
+    out[0] = (uint64_t)field->dot(out + 1, words, more, COUNT, m);
+    out[0] = (uint64_t)field->inverse(out + 1, words, COUNT, m);
+    out[0] = (uint64_t)field->evaluate(out, words, COUNT, 1, more, COUNT, m);
 }
 
 static void moduli(void)
 {
     static const uint64_t m[] = {3, SFL_P61, UINT64_MAX - 58};
-    for (int i = 0; i < 3; i++) {
-        fill(m[i]);
-        sfl_mod_add(out, words, more, COUNT, m[i]);
-        sfl_mod_sub(out, words, more, COUNT, m[i]);
-        sfl_mod_mul(out, words, more, COUNT, m[i]);
-        sfl_mod_power(out, words, COUNT, 65537, m[i]);
-        out[0] = sfl_mod_dot(words, more, COUNT, m[i]);
-        out[0] = (uint64_t)sfl_mod_inverse(out + 1, words, COUNT, m[i]);
+    for (const sfl_mod_backend *b = sfl_mod_backends; b->backend.name; b++) {
+        for (int i = 0; i < 3 && b->backend.usable(); i++) {
+            if (b->lowest <= m[i] && m[i] <= b->highest) modulus(b->kernels, m[i]);
+            if (b->lowest <= m[i] && m[i] <= b->highest && m[i] == SFL_P61) shamir(b->kernels);
+        }
     }
 }
 
@@ -88,7 +97,6 @@ int main(int argc, char **argv)
     (void)argv;
     masks();
     packing();
-    shamir();
     moduli();
     hashing();
     if (argc > 1 && words[0] > 5) puts("a leak");

@@ -43,46 +43,98 @@ def two_views(dtype: type, shift: int) -> tuple[np.ndarray, np.ndarray]:
     return memory[:4], memory[shift : shift + 4]
 
 
+def shared(backend: str | None = None, **changed: np.ndarray) -> object:
+    """Two secrets, three points, threshold 2."""
+    good = {"out": u64(2, 3, 5), "secrets": u8(2, 32), "random": u64(2, 1, 5), "points": u64(3)}
+    return _native.shamir_share(backend, *(good | changed).values())
+
+
+def opened(backend: str | None = None, **changed: np.ndarray) -> object:
+    """Two secrets from three points."""
+    good = {"out": u8(2, 32), "points": u64(3), "shares": u64(2, 3, 5)}
+    return _native.shamir_reconstruct(backend, *(good | changed).values())
+
+
 BAD_CALLS: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
-    "modulus wraps": (lambda: _native.mod_add(u64(1), u64(1), u64(1), 2**64 + 5), OverflowError, "too big"),
-    "modulus negative": (lambda: _native.mod_add(u64(1), u64(1), u64(1), -5), OverflowError, "negative"),
-    "modulus float": (lambda: _native.mod_add(u64(1), u64(1), u64(1), 5.0), TypeError, "int"),
-    "modulus even": (lambda: _native.mod_mul(u64(1), u64(1), u64(1), 8), ValueError, "even"),
-    "modulus one": (lambda: _native.mod_inverse(u64(1), u64(1), 1), ValueError, "outside 3"),
-    "exponent wraps": (lambda: _native.mod_power(u64(1), u64(1), 2**64, M), OverflowError, "too big"),
+    "modulus wraps": (lambda: _native.mod_add(None, u64(1), u64(1), u64(1), 2**64 + 5), OverflowError, "too big"),
+    "modulus negative": (lambda: _native.mod_add(None, u64(1), u64(1), u64(1), -5), OverflowError, "negative"),
+    "modulus float": (lambda: _native.mod_add(None, u64(1), u64(1), u64(1), 5.0), TypeError, "int"),
+    "modulus even": (lambda: _native.mod_mul(None, u64(1), u64(1), u64(1), 8), ValueError, "even"),
+    "modulus one": (lambda: _native.mod_inverse(None, u64(1), u64(1), 1), ValueError, "outside 3"),
+    "exponent wraps": (lambda: _native.mod_power(None, u64(1), u64(1), 2**64, M), OverflowError, "too big"),
     "seed wraps": (lambda: _native.murmur3(None, u64(1, 2), u64(1), 2**32), ValueError, "outside 0"),
     "bits zero": (lambda: _native.pack(u32(1), 0), ValueError, "outside 1"),
     "bits of a narrow word": (lambda: _native.unpack(u32(1), u8(5), 33), ValueError, "outside 1..32"),
-    "lengths differ": (lambda: _native.mod_add(u64(2), u64(2), u64(3), M), ValueError, "b has 3 items"),
-    "dot lengths differ": (lambda: _native.mod_dot(u64(2), u64(3), M), ValueError, "b has 3 items"),
-    "dimensions differ": (lambda: _native.mod_add(u64(2), u64(2, 1), u64(2), M), ValueError, "2 dimensions"),
-    "items too small": (lambda: _native.mod_add(u64(2), u32(2), u64(2), M), ValueError, "items of 4 bytes"),
+    "lengths differ": (lambda: _native.mod_add(None, u64(2), u64(2), u64(3), M), ValueError, "b has 24 bytes, not 16"),
+    "dot lengths differ": (lambda: _native.mod_dot(None, u64(2), u64(3), M), ValueError, "b has 3 items"),
+    "dimensions differ": (lambda: _native.mod_dot(None, u64(2, 1), u64(2), M), ValueError, "2 dimensions"),
+    "items too small": (lambda: _native.mod_add(None, u64(2), u32(2), u64(2), M), ValueError, "items of 4 bytes"),
     "items of no word": (lambda: _native.pack(np.zeros(2, np.uint16), 3), ValueError, "items of 2 bytes"),
-    "misaligned": (lambda: _native.mod_add(misaligned(), u64(4), u64(4), M), ValueError, "not aligned"),
-    "read-only": (lambda: _native.mod_add(frozen(u64(2)), u64(2), u64(2), M), ValueError, "read-only"),
-    "strided": (lambda: _native.mod_add(u64(4)[::2], u64(2), u64(2), M), ValueError, "contiguous"),
+    "misaligned": (lambda: _native.mod_add(None, misaligned(), u64(4), u64(4), M), ValueError, "not aligned"),
+    "read-only": (lambda: _native.mod_add(None, frozen(u64(2)), u64(2), u64(2), M), ValueError, "read-only"),
+    "strided": (lambda: _native.mod_add(None, u64(4)[::2], u64(2), u64(2), M), ValueError, "contiguous"),
     "no buffer": (lambda: _native.pack([1, 2], 3), TypeError, "bytes-like"),
     "too few arguments": (lambda: _native.pack(u32(1)), TypeError, "arguments"),
     "partial overlap": (
-        lambda: _native.mod_add(*two_views(np.uint64, 1), u64(4), M),
+        lambda: _native.mod_add(None, *two_views(np.uint64, 1), u64(4), M),
         ValueError,
         "overlaps a",
     ),
     "overlap from below": (
-        lambda: _native.mod_add(*two_views(np.uint64, 3)[::-1], u64(4), M),
+        lambda: _native.mod_add(None, *two_views(np.uint64, 3)[::-1], u64(4), M),
         ValueError,
         "overlaps a",
     ),
-    "inverse in place": (lambda: _native.mod_inverse(*two_views(np.uint64, 0), M), ValueError, "overlaps a"),
+    "inverse in place": (lambda: _native.mod_inverse(None, *two_views(np.uint64, 0), M), ValueError, "overlaps a"),
     "unknown hash backend": (lambda: _native.murmur3("quantum", u64(1, 2), u64(1), 0), ValueError, "no backend"),
     "short packed data": (lambda: _native.unpack(u32(3), u8(7), 20), ValueError, "not 8"),
     "padding": (lambda: _native.unpack(u32(3), b"\0" * 7 + b"\x10", 20), ValueError, "padding"),
     "hash shape": (lambda: _native.murmur3(None, u64(3, 1), u64(3), 0), ValueError, "axis 1"),
-    "powers shape": (lambda: _native.p61_powers(u64(2, 3), u64(3)), ValueError, "axis 0"),
-    "weights shape": (lambda: _native.p61_weights(u64(2), u64(3)), ValueError, "axis 0"),
-    "combine limbs": (lambda: _native.p61_combine(u64(1, 1, 4), u64(1, 1), u64(1, 1, 4)), ValueError, "axis 2"),
-    "combine terms": (lambda: _native.p61_combine(u64(1, 1, 5), u64(1, 2), u64(1, 1, 5)), ValueError, "axis 1"),
-    "combine rows": (lambda: _native.p61_combine(u64(1, 2, 5), u64(1, 2), u64(1, 2, 5)), ValueError, "axis 0"),
+    "field backend": (lambda: _native.mod_add("p61", u64(1), u64(1), u64(1), M), ValueError, "no backend"),
+    "factor too big": (
+        lambda: _native.mod_scale(None, u64(1), u64(1), M, M),
+        ValueError,
+        "factor is 97, outside 0..96",
+    ),
+    "at too big": (lambda: _native.mod_lagrange(None, u64(1), u64(1), M, M), ValueError, "at is 97, outside 0..96"),
+    "values shape": (
+        lambda: _native.mod_evaluate(None, u64(2), u64(3), u64(3), M),
+        ValueError,
+        "a has 24 bytes, not 16",
+    ),
+    "values in place": (
+        lambda: _native.mod_evaluate(None, out := u64(2), out, u64(2), M),
+        ValueError,
+        "overlaps coefficients",
+    ),
+    "coefficients by rows": (
+        lambda: _native.mod_evaluate(None, u64(2), u64(3, 1), u64(2), M),
+        ValueError,
+        "2 dimensions",
+    ),
+    "weights shape": (lambda: _native.mod_lagrange(None, u64(2), u64(3), 0, M), ValueError, "a has 24 bytes, not 16"),
+    "share backend": (lambda: shared("ifma"), ValueError, "no backend"),
+    "share limbs": (lambda: shared(out=u64(2, 3, 4)), ValueError, "out has 4 items along axis 2"),
+    "share points": (lambda: shared(points=u64(4)), ValueError, "points has 4 items"),
+    "share secrets": (lambda: shared(secrets=u8(3, 32)), ValueError, "secrets has 3 items"),
+    "share short secrets": (lambda: shared(secrets=u8(2, 31)), ValueError, "secrets has 31 items"),
+    "share random": (lambda: shared(random=u64(3, 1, 5)), ValueError, "random has 3 items"),
+    "share random limbs": (lambda: shared(random=u64(2, 1, 4)), ValueError, "random has 4 items"),
+    "share in place": (
+        lambda: shared(random=(out := u64(2, 3, 5))[:, :1].copy(), points=out[0, 0, :3], out=out),
+        ValueError,
+        "overlaps points",
+    ),
+    "open backend": (lambda: opened("ifma"), ValueError, "no backend"),
+    "open secrets": (lambda: opened(out=u8(2, 31)), ValueError, "out has 31 items"),
+    "open shares": (lambda: opened(shares=u64(3, 3, 5)), ValueError, "shares has 3 items along axis 0"),
+    "open points": (lambda: opened(points=u64(4)), ValueError, "shares has 3 items along axis 1"),
+    "open limbs": (lambda: opened(shares=u64(2, 3, 6)), ValueError, "shares has 6 items along axis 2"),
+    "open in place": (
+        lambda: opened(out=(shares := u64(2, 3, 5)).view(np.uint8).reshape(-1)[:64].reshape(2, 32), shares=shares),
+        ValueError,
+        "overlaps shares",
+    ),
     "filter backend": (
         lambda: _native.bloom_contains("quantum", u32(1), 9, 1, u8(1), u64(1)),
         ValueError,
@@ -112,7 +164,6 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         ValueError,
         "overlaps words",
     ),
-    "combine secrets": (lambda: _native.p61_combine(u64(2, 1, 5), u64(1, 2), u64(1, 2, 5)), ValueError, "axis 0"),
 }
 
 
@@ -125,15 +176,15 @@ def test_bad_calls(name: str) -> None:
 
 def test_empty_buffers_need_no_alignment() -> None:
     empty = misaligned()[:0]
-    _native.mod_add(empty, empty, empty, M)
-    assert _native.mod_dot(empty, empty, M) == 0
+    _native.mod_add(None, empty, empty, empty, M)
+    assert _native.mod_dot(None, empty, empty, M) == 0
     assert _native.pack(empty, 7) == b""
 
 
 def test_in_place_where_the_kernels_allow_it() -> None:
     a = np.arange(9, dtype=np.uint64)
-    _native.mod_mul(a, a, a, M)
-    _native.mod_power(a, a, 2, M)
+    _native.mod_mul(None, a, a, a, M)
+    _native.mod_power(None, a, a, 2, M)
     assert a.tolist() == [pow(x, 4, M) for x in range(9)]
 
 

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from native import _native, reference
-from native.field import P61, FieldError, reconstruct, share
+from native import reference
+from native.field import P61, FieldError, backends, reconstruct, share
 
-LIMBS = 5
+LIMBS, LANES = 5, 8
 SECRETS = np.stack([np.zeros(32, np.uint8), np.full(32, 255, np.uint8), np.arange(32, dtype=np.uint8)])
+every_backend = pytest.mark.parametrize("backend", backends(P61))
 field_points = st.lists(st.integers(1, P61 - 1), min_size=1, max_size=8, unique=True)
 
 
@@ -37,14 +38,15 @@ def test_every_subset_of_every_threshold(n: int) -> None:
             assert (reconstruct(xs[subset], shares[:, subset], threshold) == SECRETS).all()
 
 
+@every_backend
 @given(xs=field_points, data=st.data(), secrets=st.lists(st.binary(min_size=32, max_size=32), max_size=3))
-def test_equal_to_the_reference(xs: list[int], data: st.DataObject, secrets: list[bytes]) -> None:
+def test_equal_to_the_reference(backend: str, xs: list[int], data: st.DataObject, secrets: list[bytes]) -> None:
     threshold, seed = data.draw(st.integers(1, len(xs))), data.draw(st.integers(0, 2**32))
     given_secrets = np.frombuffer(b"".join(secrets), np.uint8).reshape(-1, 32)
-    shares = share(given_secrets, threshold, points(*xs), seeded(seed))
+    shares = share(given_secrets, threshold, points(*xs), seeded(seed), backend=backend)
     assert shares.tolist() == reference.share(secrets, threshold, xs, seeded(seed))
     chosen = data.draw(st.permutations(range(len(xs))))[:threshold]
-    back = reconstruct(points(*xs)[chosen], shares[:, chosen], threshold)
+    back = reconstruct(points(*xs)[chosen], shares[:, chosen], threshold, backend=backend)
     assert [bytes(b) for b in back] == secrets
     assert reference.reconstruct([xs[i] for i in chosen], shares[:, chosen].tolist()) == secrets
 
@@ -127,11 +129,12 @@ def test_an_rng_that_gives_another_number_of_bytes(size: int) -> None:
         ([], "non-empty"),
     ],
 )
-def test_points_that_cannot_carry_a_share(xs: list[int], sentence: str) -> None:
+def test_b5_points_that_cannot_carry_a_share(xs: list[int], sentence: str) -> None:
     with pytest.raises(FieldError, match=sentence):
         share(SECRETS, 1, points(*xs))
-    with pytest.raises(FieldError, match=sentence):
-        reconstruct(points(*xs), np.zeros((3, len(xs), LIMBS), np.uint64), len(xs))
+    for backend in backends(P61):
+        with pytest.raises(FieldError, match=sentence):
+            reconstruct(points(*xs), np.zeros((3, len(xs), LIMBS), np.uint64), len(xs), backend=backend)
 
 
 @pytest.mark.parametrize("threshold", [0, -1, 4])
@@ -146,17 +149,18 @@ def test_secrets_of_the_wrong_kind(secrets: np.ndarray) -> None:
         share(secrets, 1, points(1, 2))
 
 
+@every_backend
 @pytest.mark.parametrize("word", [P61, P61 + 1, 2**63, 2**64 - 1])
 @pytest.mark.parametrize("at", [(0, 0, 0), (2, 1, 4)])
-def test_words_outside_the_field(word: int, at: tuple[int, int, int]) -> None:
+def test_b5_words_outside_the_field(backend: str, word: int, at: tuple[int, int, int]) -> None:
     shares = share(SECRETS, 2, points(1, 2))
     shares[at] = word
     with pytest.raises(FieldError, match="not below"):
-        reconstruct(points(1, 2), shares, 2)
+        reconstruct(points(1, 2), shares, 2, backend=backend)
 
 
 @pytest.mark.parametrize(("limb", "bound"), [(0, 2**56), (3, 2**56), (4, 2**32)])
-def test_limbs_that_are_too_long(limb: int, bound: int) -> None:
+def test_b5_limbs_that_are_too_long(limb: int, bound: int) -> None:
     """A share of threshold 1 is the limbs themselves."""
     shares = np.zeros((1, 1, LIMBS), np.uint64)
     shares[0, 0, limb] = bound - 1
@@ -195,19 +199,34 @@ def test_too_few_or_too_many_shares_are_refused() -> None:
     assert outcome(xs[:1], shares[:, :1]) is None
 
 
-@pytest.mark.parametrize("terms", [1, 31, 32, 33, 63, 64, 65, 200])
-def test_the_largest_words_do_not_overflow_the_lazy_sum(terms: int) -> None:
-    matrix, values = np.full((2, terms), P61 - 1, np.uint64), np.full((3, terms, LIMBS), P61 - 1, np.uint64)
-    out = np.empty((3, 2, LIMBS), np.uint64)
-    _native.p61_combine(out, matrix, values)
-    assert (out == terms).all(), "(-1) * (-1), terms times"
+@every_backend
+@pytest.mark.parametrize("threshold", [1, 31, 32, 33, 63, 64, 65, 200])
+def test_words_as_large_as_can_be(backend: str, threshold: int) -> None:
+    """All shares but one are -1: sums that are not yet reduced must not overflow."""
+    xs = list(range(1, threshold + 1))
+    weights = reference.lagrange(xs, 0, P61)
+    last = sum(weights[:-1]) * pow(weights[-1], -1, P61) % P61
+    shares = np.full((1, threshold, LIMBS), P61 - 1, np.uint64)
+    shares[:, -1] = last
+    assert not reconstruct(points(*xs), shares, threshold, backend=backend).any()
 
 
-@given(xs=field_points)
-def test_powers_and_weights(xs: list[int]) -> None:
-    powers, weights = np.empty((len(xs), 9), np.uint64), np.empty(len(xs), np.uint64)
-    _native.p61_powers(powers, points(*xs))
-    _native.p61_weights(weights, points(*xs))
-    assert powers.tolist() == [[pow(x, k, P61) for k in range(9)] for x in xs]
-    for k in range(len(xs)):
-        assert sum(w * pow(x, k, P61) for w, x in zip(weights.tolist(), xs, strict=True)) % P61 == (k == 0)
+@every_backend
+def test_c5_every_number_of_points_and_thresholds(backend: str) -> None:
+    secrets = [bytes(s) for s in SECRETS]
+    for n in range(1, 4 * LANES + 2):
+        xs = Random(n).sample(range(P61 - 50, P61), n)
+        for threshold in {1, n // 2 + 1, n}:
+            shares = share(SECRETS, threshold, points(*xs), seeded(n), backend=backend)
+            assert shares.tolist() == reference.share(secrets, threshold, xs, seeded(n))
+            back = reconstruct(points(*xs[:threshold]), shares[:, :threshold], threshold, backend=backend)
+            assert (back == SECRETS).all()
+
+
+def test_backends_that_are_not_there() -> None:
+    for call in (
+        lambda: share(SECRETS, 1, points(1), backend="ifma"),
+        lambda: reconstruct(points(1), np.zeros((1, 1, LIMBS), np.uint64), 1, backend="ifma"),
+    ):
+        with pytest.raises(FieldError, match="choose one of"):
+            call()
