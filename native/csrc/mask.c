@@ -16,8 +16,9 @@ const sfl_mask_backend sfl_mask_backends[] = {
 };
 
 enum {
-    TILE = 1 << 16, /* bytes */
-    KEYS = 32       /* whose schedules stand on the stack */
+    TILE = 1 << 16,  /* bytes */
+    GRAIN = 1 << 12, /* bytes that go to one thread */
+    KEYS = 32        /* whose schedules stand on the stack */
 };
 
 /* Keys k.. of a job, expanded. */
@@ -32,10 +33,10 @@ static void expand_group(key_group *g, const sfl_mask_kernels *kernels, const ui
     for (size_t i = 0; i < count; i++) kernels->expand(g->schedule + i, keys + 32 * i);
 }
 
-/* Schedules, and what a backend left below: its frames lay where this one does. */
+/* Schedules, and what a backend left below: its frames, of 8 KiB at most, lay where this one does. */
 __attribute__((noinline)) static void wipe_stack(key_group *g, size_t used)
 {
-    uint8_t below[1 << 14];
+    uint8_t below[10 << 10];
     sfl_wipe(below, sizeof below);
     sfl_wipe(g->schedule, used * sizeof *g->schedule);
 }
@@ -57,12 +58,12 @@ typedef struct {
     const sfl_streams *streams;
 } dense_job;
 
-static void mask_tile(const dense_job *job, size_t from, size_t bytes, size_t k, const key_group *g)
+static void mask_tile(const dense_job *job, size_t from, size_t end, size_t k, const key_group *g)
 {
     const sfl_streams *s = job->streams;
     for (size_t i = 0; i < g->count; i++) {
         const sfl_op op = operation(s->word, s->subtract[k + i]);
-        job->kernels->mask_run(s->out + from, bytes, s->first + from / 16, op, g->schedule + i);
+        job->kernels->mask_run(s->out + from, end - from, s->first + from / 16, op, g->schedule + i);
     }
 }
 
@@ -70,12 +71,15 @@ static void dense_share(const void *given, unsigned number, unsigned of)
 {
     const dense_job *job = given;
     const sfl_streams *s = job->streams;
-    const size_t tiles = (s->bytes + TILE - 1) / TILE, begin = tiles * number / of, end = tiles * (number + 1) / of;
+    const size_t grains = (s->bytes + GRAIN - 1) / GRAIN, begin = grains * number / of * GRAIN;
+    const size_t end = least(s->bytes, grains * (number + 1) / of * GRAIN);
+    const size_t tile = s->count == 1 ? s->bytes : TILE; /* a single key comes by once */
     key_group g;
     for (size_t k = 0; k < s->count; k += KEYS) {
         expand_group(&g, job->kernels, s->keys + 32 * k, least(KEYS, s->count - k));
-        for (size_t t = begin; t < end; t++) mask_tile(job, t * TILE, least(TILE, s->bytes - t * TILE), k, &g);
+        for (size_t from = begin; from < end; from += tile) mask_tile(job, from, least(from + tile, end), k, &g);
     }
+    job->kernels->forget();
     wipe_stack(&g, least(KEYS, s->count));
 }
 
@@ -143,6 +147,7 @@ static void rows_share(const void *given, unsigned number, unsigned of)
         expand_group(&g, job->kernels, s->keys + 32 * each * k, each * least(KEYS, s->count - k));
         for (size_t t = begin; t < end; t++) mask_row_tile(job, t * tile, least(s->rows, (t + 1) * tile), k, &g);
     }
+    job->kernels->forget();
     wipe_stack(&g, each * least(KEYS, s->count));
 }
 

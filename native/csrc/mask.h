@@ -35,6 +35,7 @@ typedef struct sfl_mask_kernels {
     void (*expand)(sfl_schedule *schedule, const uint8_t key[32]);
     sfl_run_fn *mask_run;
     sfl_rows_fn *mask_rows;
+    void (*forget)(void); /* clears the vector registers: whoever saves them next would save round keys */
 } sfl_mask_kernels;
 
 int sfl_vaes512_usable(void), sfl_vaes256_usable(void), sfl_aesni_usable(void), sfl_armv8_usable(void);

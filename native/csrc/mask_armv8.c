@@ -40,6 +40,15 @@ INLINE uint32_t sub_word(uint32_t word)
     return vgetq_lane_u32((uint32x4_t)vaeseq_u8((uint8x16_t)vdupq_n_u32(word), vdupq_n_u8(0)), 0);
 }
 
+/* v8 to v15 are their callers', whose values are back in them. */
+TARGET static void forget(void)
+{
+    __asm__ __volatile__(".irp n,0,1,2,3,4,5,6,7,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n\t"
+                         "movi v\\n\\().2d, #0\n\t.endr" ::
+                             : "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v16", "v17", "v18", "v19", "v20", "v21",
+                               "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
+}
+
 #include "mask_lanes.h"
 
 int sfl_armv8_usable(void)

@@ -50,6 +50,7 @@ INLINE void spread(vec_schedule *s, const sfl_schedule *schedule)
     }
 MASKED(masked, vec, vec32)
 MASKED(masked_block, block, block32)
+MASKED(masked_half, half, half32)
 
 INLINE void mask_vec(uint8_t *out, vec pad, sfl_op op)
 {
@@ -61,16 +62,20 @@ INLINE void mask_block(uint8_t *out, block pad, sfl_op op)
     *(block_at *)out = masked_block(*(block_at *)out, pad, op);
 }
 
-/* The first bytes < 16 of a block; nothing beyond them is read or written. */
+/* The first bytes < 16 of a block, which are a half, a quarter or both; nothing beyond them is read or written. */
 INLINE void mask_part(uint8_t *out, size_t bytes, const block *pad, sfl_op op)
 {
-    const size_t word = op == SFL_ADD32 || op == SFL_SUB32 ? 4 : 8;
-    for (size_t i = 0; i < bytes; i += word) {
-        uint64_t x = 0, p = 0;
-        memcpy(&x, out + i, word);
-        memcpy(&p, (const uint8_t *)pad + i, word);
-        x = op == SFL_ADD32 || op == SFL_ADD64 ? x + p : x - p;
-        memcpy(out + i, &x, word);
+    if (bytes & 8) {
+        half x, p = {(*pad)[0]};
+        memcpy(&x, out, sizeof x);
+        x = masked_half(x, p, op);
+        memcpy(out, &x, sizeof x);
+    }
+    if (bytes & 4) {
+        uint32_t x, p = (uint32_t)(*pad)[bytes / 8];
+        memcpy(&x, out + (bytes & 8), sizeof x);
+        x = op == SFL_ADD32 ? x + p : x - p;
+        memcpy(out + (bytes & 8), &x, sizeof x);
     }
 }
 
@@ -222,8 +227,8 @@ INLINE block block_of(vec x, size_t i)
     return (block){x[2 * i], x[2 * i + 1]};
 }
 
-/* One block of every row, or what there is of it: a vector lies across rows. */
-INLINE void mask_across(const row_group *g, size_t done, size_t bytes, const vec_schedule *key, sfl_op op)
+/* One block of every row: a vector lies across rows. */
+INLINE void mask_across(const row_group *g, size_t done, const vec_schedule *key, sfl_op op)
 {
     const vec index = ends(INDEX(done / 16), 0);
     vec pad[LANES];
@@ -235,24 +240,37 @@ INLINE void mask_across(const row_group *g, size_t done, size_t bytes, const vec
         _Pragma("GCC unroll 4") for (size_t i = 0; i < BLOCKS; i++)
         {
             const size_t row = r + BLOCKS * j + i;
-            uint8_t *out = row < g->rows ? g->row[row] + done : (uint8_t *)&nowhere;
-            const block one = block_of(pad[j], i);
-            if (bytes >= 16) mask_block(out, one, op);
-            else mask_part(out, bytes, &one, op);
+            mask_block(row < g->rows ? g->row[row] + done : (uint8_t *)&nowhere, block_of(pad[j], i), op);
         }
+    }
+}
+
+/* The same for what is left of a row after its whole blocks. */
+INLINE void mask_ends(const row_group *g, size_t done, size_t bytes, const vec_schedule *key, sfl_op op)
+{
+    const vec index = ends(INDEX(done / 16), 0);
+    vec pad[LANES];
+    block one[BATCH];
+    for (size_t r = 0; r < g->rows; r += BATCH) {
+        const size_t rows = g->rows - r < BATCH ? g->rows - r : BATCH;
+        EACH_LANE(j) pad[j] = two_rounds(*(const vec_at *)(g->tag + r + BLOCKS * j) ^ index, key);
+        finish(pad, key);
+        EACH_LANE(j) *(vec_at *)(one + BLOCKS * j) = pad[j];
+        for (size_t j = 0; j < rows; j++) mask_part(g->row[r + j] + done, bytes, one + j, op);
     }
 }
 
 INLINE void mask_together(const sfl_rows *job, sfl_op op, const sfl_schedule *tag, const sfl_schedule *stream)
 {
-    const size_t whole = job->bytes - job->bytes % sizeof(vec);
+    const size_t whole = job->bytes - job->bytes % sizeof(vec), blocks = job->bytes - job->bytes % 16;
     vec_schedule key;
     row_group g;
     spread(&key, stream);
     for (size_t k = 0; k < job->count; k += ROWS) {
         find_group(&g, job, k, tag);
         for (size_t done = 0; done < whole; done += sizeof(vec)) mask_along(&g, done, &key, op);
-        for (size_t done = whole; done < job->bytes; done += 16) mask_across(&g, done, job->bytes - done, &key, op);
+        for (size_t done = whole; done < blocks; done += 16) mask_across(&g, done, &key, op);
+        if (blocks < job->bytes) mask_ends(&g, blocks, job->bytes - blocks, &key, op);
     }
 }
 
@@ -302,6 +320,6 @@ TARGET static void mask_rows(const sfl_rows *job, sfl_op op, const sfl_schedule 
     (job->bytes < LONG_ROW ? mask_short_rows : mask_long_rows)(job, op, tag, stream);
 }
 
-#define KERNELS {.expand = expand, .mask_run = mask_run, .mask_rows = mask_rows}
+#define KERNELS {.expand = expand, .mask_run = mask_run, .mask_rows = mask_rows, .forget = forget}
 
 #endif

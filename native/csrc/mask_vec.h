@@ -13,6 +13,8 @@
 
 typedef uint64_t block __attribute__((vector_size(16)));
 typedef uint32_t block32 __attribute__((vector_size(16)));
+typedef uint64_t half __attribute__((vector_size(8)));
+typedef uint32_t half32 __attribute__((vector_size(8)));
 typedef block block_at __attribute__((aligned(1), may_alias)); /* anywhere in memory */
 
 typedef uint64_t vec __attribute__((vector_size(16 * BLOCKS)));

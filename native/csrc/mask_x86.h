@@ -23,6 +23,25 @@ INLINE void finish(vec x[LANES], const vec_schedule *s)
     EACH_LANE(j) x[j] = AESENCLAST(x[j], s->round[14]);
 }
 
+#define FIRST_16                                                                                                      \
+    "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", \
+        "xmm14", "xmm15"
+
+TARGET static void forget(void)
+{
+#if BLOCKS == 1
+    __asm__ __volatile__(".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n\tpxor %%xmm\\n, %%xmm\\n\n\t.endr" ::: FIRST_16);
+#else
+    __asm__ __volatile__("vzeroall" ::: FIRST_16);
+#endif
+#if BLOCKS == 4
+    __asm__ __volatile__(".irp n,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n\t"
+                         "vpxord %%zmm\\n, %%zmm\\n, %%zmm\\n\n\t.endr" ::
+                             : "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",
+                               "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31");
+#endif
+}
+
 #include "mask_lanes.h"
 
 #endif

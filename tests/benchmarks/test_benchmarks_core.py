@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TARGETS = {
     "hashing": {"murmur_ratio"},
-    "masks": {"mask_ratio", "mask_add_ratio"},
+    "masks": {"mask_ratio", "mask_add_ratio", "mask_limit_fraction", "mask_rows_add_ratio"},
 }
 
 
