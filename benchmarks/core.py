@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-from core import hashing, masks
+from core import hashing, masks, moduli, shamir
 from report import Report
 
-FAMILIES: dict[str, Callable[[Report, int], None]] = {
-    "hashing": hashing.measure,
-    "masks": masks.measure,
-}
-"""A family adds its checks and notes to the report, from that many rounds."""
-PACKAGES = ["securefl", "numpy", "cryptography", "mmh3"]
+FAMILIES = {"hashing": hashing, "masks": masks, "moduli": moduli, "shamir": shamir}
+"""A family's `measure` adds its checks and notes to the report, from that many rounds; `PEERS` are distributions."""
+PACKAGES = ["securefl", "numpy"]
 
 
 def main() -> None:
@@ -30,9 +26,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=41, metavar="R", help="turns of each side (41)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     asked = parser.parse_args()
-    report = Report(sys.argv, PACKAGES)
-    for name in asked.only or FAMILIES:
-        FAMILIES[name](report, asked.rounds)
+    families = [FAMILIES[name] for name in asked.only or FAMILIES]
+    report = Report(sys.argv, [*PACKAGES, *(peer for family in families for peer in family.PEERS)])
+    for family in families:
+        family.measure(report, asked.rounds)
     print(report.table())
     if asked.json:
         report.write(asked.json)

@@ -18,6 +18,7 @@ from report import Check, Report
 from core.turns import medians
 from native.hashing import murmur3_x64_128
 
+PEERS = ("mmh3",)
 KEYS, TIMES = 1 << 13, 8
 BYTES = (mmh3.hash_bytes, mmh3.mmh3_x64_128_digest)
 HALVES = (mmh3.hash64, mmh3.mmh3_x64_128_utupledigest)

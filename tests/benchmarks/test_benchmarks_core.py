@@ -13,11 +13,17 @@ ROOT = Path(__file__).parents[2]
 TARGETS = {
     "hashing": {"murmur_ratio"},
     "masks": {"mask_ratio", "mask_add_ratio", "mask_limit_fraction", "mask_rows_add_ratio"},
+    "moduli": {"modmul_ratio", "modscale_ratio"},
+    "shamir": {"shamir_share_ratio", "shamir_reconstruct_ratio"},
 }
+NEEDS = {"moduli": ("galois", "flint")}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", TARGETS)
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(name, marks=pytest.mark.needs(*NEEDS[name])) if name in NEEDS else name for name in TARGETS],
+)
 def test_every_target_has_its_figure(family: str, tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     command = [sys.executable, "benchmarks/core.py", "--only", family, "--rounds", "1", "--json", file]
