@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from securefl.crypto import Identity
-from securefl.errors import LocalProtocolError, RemoteProtocolError, SecureFLError, UnexpectedMessageError
+from securefl.errors import FaultyServerError, LocalProtocolError, SecureFLError, UnexpectedMessageError
 from securefl.secagg import suspension
 from securefl.secagg.consistency import ViewSigned, check_consistency, sign_view
 from securefl.secagg.dealing import KeysShared, share_keys
@@ -146,7 +146,7 @@ class Participant(ABC):
         try:
             params.check()
         except SecureFLError as error:
-            raise RemoteProtocolError(f"the session's parameters cannot be kept: {error}") from None
+            raise FaultyServerError(f"the session's parameters cannot be kept: {error}") from None
 
     def _enter(self, opening: Opening, values: Sequence[NDArray[np.integer]]) -> list[Any]:
         """Mask an input for a sum that opens now."""
@@ -202,6 +202,8 @@ class Client(Participant):
 
     def _admit(self, params: Params) -> None:
         super()._admit(params)
+        if any(segment.by_rows for one in params.sums for segment in one.segments):
+            raise FaultyServerError("the session sums by rows, and shows a client of plain sums no rows")
         if not {s.name for s in params.sums} <= self._inputs.keys():
             raise LocalProtocolError(f"inputs: the session has a sum that is none of {', '.join(sorted(self._inputs))}")
 

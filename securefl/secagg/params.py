@@ -60,7 +60,7 @@ class Params(Message, frozen=True):
     sums: Annotated[tuple[Sum, ...], msgspec.Meta(min_length=1, max_length=8)]
     degree: Annotated[int, msgspec.Meta(ge=2, le=MAX_CLIENTS)] | None = None
     """k: neighbours of a client on the sparse graph; None for the complete graph."""
-    plan: bytes = b""
+    plan: Annotated[bytes, msgspec.Meta(max_length=32)] = b""
     """Hash of the application's plan (for a submodel round, all of sections 3 to 5)."""
     setting: Setting = "semi_honest"
     """Malicious: the server may lie; survivors sign what they were told before anybody releases a share."""
@@ -80,7 +80,12 @@ class Params(Message, frozen=True):
             raise ConfigurationError(
                 f"threshold: {self.threshold} of {neighbours} neighbours can never answer; use at most {neighbours}"
             )
-        reach = min(self.colluders, neighbours) if self.degree is None else 1
+        if self.colluders > self.clients - 2:
+            raise ConfigurationError(
+                f"colluders: {self.colluders} of {self.clients} clients leave no two honest, and a sum gives a lone "
+                f"one away; use at most {self.clients - 2}"
+            )
+        reach = self.colluders if neighbours == self.clients - 1 else 1
         if self.threshold < max(2, reach + 1):
             raise ConfigurationError(
                 f"threshold: {self.threshold} lets {max(1, reach)} colluders open every mask; use at least "

@@ -42,14 +42,12 @@ class Cohort(Private):
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Recovered(Private):
-    """Every seed that still stands between the sum of the inputs and the sum of the values, and who lied on the way."""
+    """Every seed that still stands between the sum of the inputs and the sum of the values."""
 
     selves: Mapping[int, bytes]
     """survivor -> self-mask seed"""
     pairs: Mapping[tuple[int, int], bytes]
     """(survivor, lost neighbour) -> pair seed"""
-    liars: frozenset[int]
-    """Holders of a share that misses its hash: skipped, and named."""
 
 
 def recover(
@@ -58,14 +56,15 @@ def recover(
     live: frozenset[int],
     inputs: Mapping[int, MaskedInput],
     answers: Mapping[int, Unmasking],
+    liars: set[int],
 ) -> Recovered:
     """Open b of every survivor and m of every lost client of sum `one`.
 
-    Shares that miss their hash are skipped. `TooFewSurvivorsError` if some secret has too few good ones;
-    `FaultyClientError` names a dealer whose good shares do not give what it committed to: the sum cannot be finished.
+    Shares that miss their hash are skipped, and `liars` gains their holders. `TooFewSurvivorsError` if some secret has
+    too few good ones; `FaultyClientError` names a dealer whose good shares do not give what it committed to: the sum
+    cannot be finished.
     """
     kinds = {v: "b" if v in inputs else "m" for v in live if v in inputs or _masked_with(cohort, v, inputs)}
-    liars: set[int] = set()
     wanted = {v: _good_shares(cohort, v, (one, kind), answers, liars) for v, kind in kinds.items()}
     secrets = dict(_reconstruct(cohort.setup.params.threshold, wanted))
     for v, secret in secrets.items():
@@ -74,7 +73,7 @@ def recover(
     for lost in kinds.keys() - inputs.keys():
         for survivor in _masked_with(cohort, lost, inputs):
             pairs[survivor, lost] = _pair_seed(cohort, one, survivor, lost, secrets[lost], inputs[survivor])
-    return Recovered({u: secrets[u] for u in inputs}, pairs, frozenset(liars))
+    return Recovered({u: secrets[u] for u in inputs}, pairs)
 
 
 def _masked_with(cohort: Cohort, lost: int, inputs: Mapping[int, MaskedInput]) -> list[int]:

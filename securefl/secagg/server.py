@@ -184,8 +184,13 @@ class Server:
         return {} if self._awaited else self.advance()
 
     def advance(self) -> Outgoing:
-        """Close the step with those heard so far. `TooFewSurvivorsError` ends the session: nothing is released."""
+        """Close the step with those heard so far. `TooFewSurvivorsError` ends the session: nothing is released.
+
+        `LocalProtocolError` where there is no step to close; that changes nothing.
+        """
         self._refuse_if_over()
+        if isinstance(self._state, Created | Resting):
+            raise LocalProtocolError(f"there is no step to close in state {type(self._state).__name__}")
         heard, self._heard, self._awaited = self._heard, {}, set()
         try:
             return self._close(heard)
@@ -242,6 +247,8 @@ class Server:
         neighbours, refused = set(cohort.neighbours(client)).intersection(opening.live), set(message.refused)
         if message.sum != opening.sum.name or not refused <= neighbours:
             raise UnexpectedMessageError("an input to another sum")
+        if len(refused) < len(message.refused):
+            raise FaultyClientError(client, "it refuses one bundle twice")
         if len(refused) > self.params.colluders:
             raise FaultyClientError(client, "it refuses more bundles than clients are assumed corrupt")
         if set(message.pads) != {v for v in neighbours if v > client} - refused:
@@ -260,8 +267,7 @@ class Server:
                 return self._close_consistency(state, {self._ids[name]: m.signature for name, m in heard.items()})
             case AwaitingUnmasking() as state:
                 self._close_unmasking(state, {self._ids[name]: m for name, m in heard.items()})
-                return self._next()
-        raise LocalProtocolError(f"there is no step to close in state {type(self._state).__name__}")
+        return self._next()
 
     def _close_adverts(self, heard: Mapping[bytes, AdvertiseKeys]) -> Outgoing:
         if len(heard) <= self.params.threshold:
@@ -334,9 +340,11 @@ class Server:
         cohort, name = state.cohort, state.opening.sum.name
         if len(answers) <= self.params.threshold:
             raise TooFewSurvivorsError(len(answers), self.params.threshold + 1)
-        recovered = recover(cohort, name, frozenset(state.opening.live), state.inputs, answers)
-        for client in recovered.liars:
-            self.faults[self._names[client]] = "it released a share that misses its hash"
+        liars: set[int] = set()
+        try:
+            recovered = recover(cohort, name, frozenset(state.opening.live), state.inputs, answers, liars)
+        finally:  # also if too few good shares are left: then because of them
+            self.faults |= dict.fromkeys(map(self.name_of, liars), "it released a share that misses its hash")
         self.results[name] = state.running.unmask(cohort.setup, recovered)
         self._state = Resting(cohort)
 

@@ -28,6 +28,8 @@ Probability = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,18}(/[0-9]{1,18})?\
 PublicMap = NDArray[np.int64]
 """For each index of the universe, the row of another table that goes with it."""
 
+ShortText = Annotated[str, msgspec.Meta(max_length=256)]
+
 
 class Table(Message, frozen=True):
     """An embedding table. The first of a plan is claimed by index; a further one follows a public map of it."""
@@ -54,7 +56,7 @@ class SubmodelPlan(Message, frozen=True):
     ring_bits: Annotated[int, msgspec.Meta(ge=2, le=64)]
     row_quantization: Quantization
     dense_quantization: Quantization
-    training: tuple[tuple[str, str], ...] = ()
+    training: Annotated[tuple[tuple[ShortText, ShortText], ...], msgspec.Meta(max_length=64)] = ()
     """The training settings as (name, value), so that no client can be given others in secret."""
 
     @property
@@ -71,6 +73,8 @@ class SubmodelPlan(Message, frozen=True):
             raise ConfigurationError("union or response: not one that this code can keep") from None
         if universe != self.tables[0].rows:
             raise ConfigurationError("union: its universe is not the first table's rows")
+        if self.tables[0].map_hash:
+            raise ConfigurationError("tables: the first one follows no map; leave its map_hash empty")
         return self
 
     @property

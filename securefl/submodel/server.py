@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import psu
 from securefl.crypto import Private
-from securefl.errors import RemoteProtocolError, TooFewSurvivorsError, UnexpectedMessageError
+from securefl.errors import LocalProtocolError, RemoteProtocolError, TooFewSurvivorsError, UnexpectedMessageError
 from securefl.secagg import Outgoing, Params, Server, cut, signed
 from securefl.secagg.keys import Rng
 from securefl.secagg.recovery import Cohort
@@ -78,6 +78,7 @@ class SubmodelServer(Server):
         self._max_union, self._on_tested = max_union, on_tested
         self._plan, self._maps = plan, dict(maps or {})
         check_maps(plan, self._maps)
+        _check_model(params, plan, dense, tables)
         self._dense, self._tables = to_wire(dense).tobytes(), dict(tables)
         self._rows_left_out = 0
         self._row_indices: dict[str, Indices] = {}
@@ -167,3 +168,14 @@ class SubmodelServer(Server):
             own = table.claimants[:, column]
             parts.append(TableSlice(table.data[own].tobytes(), pack_claimants(table.claimants[own])))
         return Submodel(list(live), self._dense, parts)
+
+
+def _check_model(
+    params: Params, plan: SubmodelPlan, dense: NDArray[np.float32], tables: Mapping[str, NDArray[np.float32]]
+) -> None:
+    """Raise `LocalProtocolError` unless the parameters carry the plan and the model has exactly its shapes."""
+    if (params.plan, params.sums) != (plan.hash, plan.sums):
+        raise LocalProtocolError("params: they carry another plan; take them from plan.params")
+    expected = {table.name: (table.rows, table.width) for table in plan.tables}
+    if dense.shape != (plan.dense,) or {name: table.shape for name, table in tables.items()} != expected:
+        raise LocalProtocolError(f"the plan's model is dense {(plan.dense,)} and tables {expected}, not what is given")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sessions import A, B, Session, agree, bundle, deal, deal_again, losing, make_client, play, values_dealt
+from sessions import A, B, Session, agree, bundle, deal, deal_again, losing, make_client, play, public, values_dealt
 
 from native import field
 from securefl.errors import FaultyClientError, FaultyServerError, TooFewSurvivorsError
@@ -325,4 +325,5 @@ def test_e4_bad_shares_beyond_what_can_be_spared_end_the_session() -> None:
     session = play(agree(4, 3), up=answer(2, lambda shares: shares | {4: flipped(shares[4])}))
     assert isinstance(session.outcome, TooFewSurvivorsError)
     assert str(session.outcome) == "2 shares of client 4's secret left, 3 needed"
+    assert session.server.faults == {public(2): BAD_SHARE}
     assert not session.server.results

@@ -100,7 +100,7 @@ def open_all(ready: Mapping[int, Ready], views: Mapping[int, Opening]) -> dict[s
     running = RunningSum(views[1], InMemorySpool())
     for u, message in inputs.items():
         running.add(u, message.segments)
-    totals = running.unmask(ready[1].keys.setup, Recovered(selves, {}, frozenset()))
+    totals = running.unmask(ready[1].keys.setup, Recovered(selves, {}))
     return {s.name: cut(s, totals[s.name]).reshape(-1, s.words).tolist() for s in views[1].sum.segments}
 
 

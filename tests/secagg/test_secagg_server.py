@@ -14,6 +14,7 @@ from sessions import A, B, Change, Session, agree, make_client, play, public, si
 from securefl.errors import LocalProtocolError, TooFewSurvivorsError
 from securefl.secagg import Aborted, Server
 from securefl.secagg.messages import AdvertiseKeys, Bundle, MaskedInput, ShareKeys, Unmasking
+from securefl.secagg.server import Created, Resting
 
 AGREED = agree(6, 3, A, B)
 BAD, OTHERS = 2, {1, 3, 4, 5, 6}
@@ -72,6 +73,7 @@ FAULTS: dict[str, tuple[Change, str]] = {
     "a pad too many": (masked(lambda m: {"pads": m.pads | {1: bytes(32)}}), "its pads are not those"),
     "a pad of a refused edge": (masked(lambda _: {"refused": [5]}), "its pads are not those"),
     "a refusal of itself": (masked(lambda _: {"refused": [BAD]}), "an input to another sum"),
+    "a refusal twice": (masked(lambda m: {"refused": [5, 5], "pads": without(5)(m.pads)}), "refuses one bundle twice"),
     "a refusal of nobody": (masked(lambda _: {"refused": [7]}), "an input to another sum"),
     "c6 an input too short": (masked(lambda _: {"segments": packed(7)}), "segment 'x' has the wrong length"),
     "c6 an input too long": (masked(lambda _: {"segments": packed(9)}), "segment 'x' has the wrong length"),
@@ -292,11 +294,12 @@ def test_a_server_is_started_once_and_advanced_only_while_it_waits() -> None:
     server.start()
     with pytest.raises(LocalProtocolError, match="it was started before"):
         server.start()
-    with pytest.raises(LocalProtocolError, match="no step to close in state Created"):
-        Server(AGREED, []).advance()
-    done = Driven().steps(6).server
-    with pytest.raises(LocalProtocolError, match="no step to close in state Resting"):
-        done.advance()
+    fresh, done = Server(AGREED, [public(1)]), Driven().steps(6).server
+    for server, state in ((fresh, Created), (done, Resting)):
+        with pytest.raises(LocalProtocolError, match=f"no step to close in state {state.__name__}"):
+            server.advance()
+        assert isinstance(server.state, state)
+    assert fresh.start().keys() == {public(1)}
     assert done.results.keys() == {"a", "b"}
 
 

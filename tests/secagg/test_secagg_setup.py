@@ -14,7 +14,6 @@ from securefl.errors import (
     FaultyServerError,
     LocalProtocolError,
     ProtocolError,
-    RemoteProtocolError,
 )
 from securefl.secagg import Aborted, Limits, Params, Segment, Server, Sum
 from securefl.secagg.messages import Invitation
@@ -72,8 +71,15 @@ def wide(bits: int, words: int, *, by_rows: bool = False) -> tuple[Sum, ...]:
 IMPOSSIBLE: dict[str, tuple[Params, str]] = {
     "d2 a cohort of two": (Params(2, 2, 1, "x25519", (A,)), "threshold: 2 of 1 .* use at most 1"),
     "d2 a cohort of one": (Params(1, 2, 0, "x25519", (A,)), "threshold: 2 of 0 neighbours can never answer"),
-    "d2 everyone but one colluding": (Params(5, 4, 4, "x25519", (A,)), "threshold: 4 lets 4 colluders"),
+    "d2 everyone but one colluding": (Params(5, 4, 4, "x25519", (A,)), "colluders: 4 of 5 .* use at most 3"),
+    "d2 everyone colluding": (Params(5, 4, 9, "x25519", (A,)), "colluders: 9 of 5 clients leave no two honest"),
+    "d2 sparse, everyone colluding": (Params(9, 3, 9, "x25519", (A,), 4), "colluders: 9 of 9 .* use at most 7"),
     "a7 as many colluders as shares": (Params(5, 3, 3, "x25519", (A,)), "threshold: 3 .* use at least 4"),
+    "a7 as many colluders as shares, by degree": (
+        Params(3, 2, 2, "x25519", (A,), 2),
+        "colluders: 2 of 3 clients leave no two honest",
+    ),
+    "a7 complete by degree": (Params(5, 3, 3, "x25519", (A,), 4), "threshold: 3 lets 3 colluders .* use at least 4"),
     "a7 one share opens": (Params(5, 1, 0, "x25519", (A,)), "threshold: 1 .* use at least 2"),
     "a7 more shares than neighbours": (Params(5, 5, 1, "x25519", (A,)), "threshold: 5 of 4 .* use at most 4"),
     "a7 sparse, more than neighbours": (Params(9, 5, 1, "x25519", (A,), 4), "threshold: 5 of 4 .* use at most 4"),
@@ -107,7 +113,7 @@ IMPOSSIBLE: dict[str, tuple[Params, str]] = {
 def test_parameters_that_cannot_be_kept_are_refused_by_both_sides(no_keys: None, agreed: Params, sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         Server(agreed, [])
-    check_refused(agreed, Limits(min_clients=1, min_threshold=1), RemoteProtocolError, sentence)
+    check_refused(agreed, Limits(min_clients=1, min_threshold=1), FaultyServerError, sentence)
 
 
 def test_an_unknown_suite_is_a_configuration_error() -> None:
@@ -125,6 +131,11 @@ def test_a_sum_without_an_input_is_refused_before_any_key(no_keys: None) -> None
     with pytest.raises(LocalProtocolError, match="inputs: the session has a sum that is none of a"):
         client.receive(Invitation(bytes(32), agree(5, 3, A, B)))
     assert isinstance(client.state, Aborted)
+
+
+def test_a12_a_session_by_rows_is_no_session_for_a_client_of_plain_sums(no_keys: None) -> None:
+    """It could never say which rows it uploads: refused before a key, and the server is to blame."""
+    check_refused(agree(5, 3, *wide(20, 3, by_rows=True)), Limits(), FaultyServerError, "sums by rows")
 
 
 @pytest.mark.parametrize("rng", [bytes, lambda size: os.urandom(size - 1)], ids=["repeats", "too short"])

@@ -6,7 +6,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rounds import CATEGORIES, CATEGORY_OF, DENSE, FIVE, ITEMS, PLAN, agree, make_client, make_plan, play, union_plan
+from rounds import (
+    CATEGORIES,
+    CATEGORY_OF,
+    DENSE,
+    DENSE_LAYERS,
+    FIVE,
+    ITEMS,
+    MAPS,
+    PLAN,
+    TABLES,
+    agree,
+    make_client,
+    make_plan,
+    play,
+    union_plan,
+)
 
 import dp
 from securefl.errors import ConfigurationError, FaultyServerError, LocalProtocolError, ProtocolError
@@ -68,6 +83,10 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
         {"tables": (Table("items", ITEMS + 1, 2),)},
         "union: its universe is not the first table's rows",
     ),
+    "a map for the first table": (
+        {"tables": (Table("items", ITEMS, 2, map_hash(CATEGORY_OF)),)},
+        "tables: the first one follows no map",
+    ),
     "d4 a union plan of noise": ({"union": b"noise"}, "union or response: not one that this code can keep"),
     "d4 a union plan out of range": ({"union": union_plan().to_bytes()[:-1] + b"\xff"}, "union or response"),
     "a probability above 1": ({"response": ("9/8", "0", "1", "0")}, "union or response"),
@@ -119,7 +138,26 @@ def test_a_plan_that_the_parameters_do_not_carry_is_refused(params: Params) -> N
 def test_a_public_map_that_is_not_the_plans_is_refused(maps: dict[str, np.ndarray]) -> None:
     check_refused(PLAN, FaultyServerError, "a public map that this client does not have", maps=maps)
     with pytest.raises(ConfigurationError, match="the public map of 'categories' is not the one in the plan"):
-        SubmodelServer(agree(PLAN, 5, 3), PLAN, np.zeros(DENSE), {}, [], maps=maps)
+        SubmodelServer(agree(PLAN, 5, 3), PLAN, DENSE_LAYERS, TABLES, [], maps=maps)
+
+
+MODELS: dict[str, tuple[dict[str, Any], str]] = {
+    "dense too long": ({"dense": np.zeros(DENSE + 1)}, r"the plan's model is dense \(3,\)"),
+    "dense 2-D": ({"dense": np.zeros((DENSE, 1))}, "the plan's model is"),
+    "no tables": ({"tables": {}}, "the plan's model is"),
+    "a table too many": ({"tables": TABLES | {"other": TABLES["items"]}}, "the plan's model is"),
+    "a row too few": ({"tables": TABLES | {"items": TABLES["items"][:-1]}}, "'items': \\(12, 2\\)"),
+    "rows too wide": ({"tables": TABLES | {"items": np.zeros((ITEMS, 3))}}, "the plan's model is"),
+    "another plan": ({"plan": make_plan(row_floor=2)}, "params: they carry another plan"),
+    "sums of its own": ({"params": OTHER_PLANS["sums of its own"]}, "params: they carry another plan"),
+}
+
+
+@pytest.mark.parametrize(("change", "sentence"), MODELS.values(), ids=list(MODELS))
+def test_a_server_serves_no_model_but_the_plans(change: dict[str, Any], sentence: str) -> None:
+    model = {"params": agree(PLAN, 5, 3), "plan": PLAN, "dense": DENSE_LAYERS, "tables": TABLES} | change
+    with pytest.raises(LocalProtocolError, match=sentence):
+        SubmodelServer(**model, invited=[], maps=MAPS)
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.uint8, ">i8"])

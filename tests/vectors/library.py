@@ -121,7 +121,7 @@ class LibraryRoundNode(LibraryNode):
     def prepare(self, patch: pytest.MonkeyPatch) -> None:
         super().prepare(patch)
         patch.setattr(psu, "encode", lambda *_: np.array(self.part.cells, np.uint32))
-        patch.setattr(dp, "privatize", lambda _response, union, *_: np.isin(union, self.part.claims))
+        patch.setattr(dp, "privatize", lambda _response, union, *_, **_ledger: np.isin(union, self.part.claims))
 
     def receive(self, message: Any) -> list[Any]:
         answers = self.client.receive(message)

@@ -245,6 +245,7 @@ def inputs(step: Step) -> list[Case]:
         ("a pad is missing", FAULTY_CLIENT, {"pads": without(4, pads)}),
         ("a pad for a lower id", FAULTY_CLIENT, {"pads": pads | {1: pads[4]}}),
         ("it refuses client 1, and none may be corrupt", FAULTY_CLIENT, {"refused": [1]}),
+        ("it refuses one bundle twice", FAULTY_CLIENT, {"refused": [1, 1]}),
         ("it refuses nobody's bundle", UNEXPECTED, {"refused": [STRANGER]}),
         ("it refuses its own bundle", UNEXPECTED, {"refused": [2]}),
     ]

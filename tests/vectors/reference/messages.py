@@ -165,7 +165,7 @@ PARAMS = Struct(
         "kem": NAME,
         "sums": List(SUM, 1, 8),
         "degree": Optional(Number(2, 2**20)),
-        "plan": Bytes(),
+        "plan": Bytes(0, 32),
         "setting": Choice(("semi_honest", "malicious")),
         "min_survivors": Optional(Number(1, 2**20)),
     }
@@ -182,7 +182,7 @@ PLAN = Struct(
         "ring_bits": Number(2, 64),
         "row_quantization": QUANTIZATION,
         "dense_quantization": QUANTIZATION,
-        "training": List(List(Text(), 2, 2)),
+        "training": List(List(Text(0, 256), 2, 2), 0, 64),
     }
 )
 BUNDLE = Struct({"box": Bytes(0, 4096), "hashes": Bytes(0, 4096)})

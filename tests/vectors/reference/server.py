@@ -99,6 +99,8 @@ class Server:
         refused = set(message["refused"])
         if message["sum"] != opening.sum or not refused <= others:
             raise UnexpectedMessageError("an input to another sum")
+        if len(refused) < len(message["refused"]):
+            raise FaultyClientError(u, "it refuses one bundle twice")
         if len(refused) > self.params["colluders"]:
             raise FaultyClientError(u, "it refuses more bundles than clients are assumed corrupt")
         if message["pads"].keys() != {v for v in others - refused if v > u}:
