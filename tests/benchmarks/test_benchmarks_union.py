@@ -63,7 +63,7 @@ def test_index_sets_have_exactly_this_union(workload: ModuleType, union: int) ->
 def test_bytes_of_a_round_are_those_of_its_encoded_messages(workload: ModuleType) -> None:
     """Where all claim all of the union, lengths are known: cells, parameters, rows; the rest are keys and heads."""
     settings = {"cohort.clients": 5, "privacy.honest_claimants": 1, "secagg.colluders": 0, "privacy.response": "union"}
-    config = override(workload.configuration("x25519", 120), settings)
+    config = override(workload.configuration("x25519", workload.UNION), settings)
     sets = workload.index_sets(120, clients=5)
     union = np.unique(np.concatenate(sets))
     rows = 120 + len(np.unique(workload.public_map()[0][union]))
@@ -85,3 +85,11 @@ def test_every_target_has_its_figure(family: str, tmp_path: Path) -> None:
     for check in checks.values():
         if check["direction"] == "<=" and check["floor"] is not None and check["unit"] != "s":
             assert check["value"] <= check["floor"]  # lengths and rates do not depend on the machine
+
+
+@pytest.mark.slow
+def test_the_decision_on_thresholds_shows_what_is_computed() -> None:
+    command = [sys.executable, "benchmarks/thresholded.py", "--clients", "100"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    assert done.stdout in (ROOT / "docs" / "decisions" / "0005-no-thresholded-union.md").read_text()
