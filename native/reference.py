@@ -6,7 +6,7 @@ Of ``native.field.Modulus`` only the polynomials stand here: the rest is Python'
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from math import prod
+from math import floor, prod
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -20,6 +20,7 @@ __all__ = [
     "add_stream",
     "add_tagged_rows",
     "add_row_streams",
+    "quantize",
     "pack",
     "unpack",
     "uniform",
@@ -105,6 +106,22 @@ def _blocks(words: Sequence[int], word_bits: int) -> int:
 def _masked(words: Sequence[int], pad: bytes, word_bits: int, subtract: bool) -> list[int]:
     pads = unpack(pad, word_bits, 8 * len(pad) // word_bits)
     return [(w - p if subtract else w + p) % 2**word_bits for w, p in zip(words, pads, strict=False)]
+
+
+# ---- quantization ----
+
+
+def quantize(
+    rows: Sequence[Sequence[float]], weights: Sequence[int], clip: float, levels: int, draws: Sequence[int]
+) -> list[list[int]]:
+    """Weighted integers with the weight behind them; draw i, below 2^32, belongs to the i-th value of all."""
+    draw = iter(draws)
+    out = []
+    for row, weight in zip(rows, weights, strict=True):
+        scaled = [min(max(x, -clip), clip) / clip * levels for x in row]
+        rounded = [floor(v) + (next(draw) < (v - floor(v)) * 2**32) for v in scaled]
+        out.append([*(n * weight for n in rounded), weight])
+    return out
 
 
 # ---- packing ----

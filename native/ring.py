@@ -1,4 +1,4 @@
-"""Vectors over Z_2^32 and Z_2^64: masks from AES-256 streams, and packing to any number of bits."""
+"""Vectors over Z_2^32 and Z_2^64: masks from AES-256 streams, quantization, and packing to any number of bits."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from native import _native, library_aes
 
 __all__ = [
     "Index",
+    "Reals",
     "RingError",
     "Signs",
     "Words",
@@ -20,10 +21,12 @@ __all__ = [
     "add_tagged_rows",
     "backends",
     "pack",
+    "quantize",
     "unpack",
 ]
 
 Words: TypeAlias = NDArray[np.uint32] | NDArray[np.uint64]
+Reals: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 Signs: TypeAlias = bool | NDArray[np.bool_]
 Index: TypeAlias = Sequence[NDArray[np.int64]]
 
@@ -149,6 +152,49 @@ def _add_rows(
     joined, ends = (None, None) if parts is None else _joined(parts)
     kernel = _native.add_tagged_rows if tagged else _native.add_row_streams
     kernel(name, out, keys, names, joined, ends, signs, threads)
+
+
+def quantize(
+    out: Words,
+    values: Reals,
+    weights: NDArray[np.uint32],
+    *,
+    clip: float,
+    levels: int,
+    key: bytes,
+    backend: str | None = None,
+) -> None:
+    """Clip values, scale them, round them stochastically, and weigh them: floats to words of a ring.
+
+    values: (R, d) float32 or float64. weights: (R,) uint32. out: (R, d + 1) uint32 or uint64, where row r becomes
+    weights[r] * n for each of its values and then weights[r], in two's complement. n is v = clipped / clip * levels in
+    doubles, rounded up with probability equal to its fraction, to 2^-32, else down; |n| <= levels. Draw i, counted row
+    after row, is word i of the AES-256-CTR stream of ``key``, 32 bytes that must be fresh and secret where rounding is
+    part of privacy. clip: above 0, finite. levels: 1..2**31 - 1. Raises RingError, also for NaN and infinity, after
+    which out means nothing.
+    """
+    _check_out(out, 2)
+    if values.dtype not in (np.float32, np.float64) or values.ndim != 2:
+        raise RingError(f"values must be a 2-D float32 or float64 array, not {values.ndim}-D {values.dtype}")
+    rows, width = values.shape
+    if out.shape != (rows, width + 1):
+        raise RingError(f"out must be of shape {(rows, width + 1)}: a column more than values, not {out.shape}")
+    weights = _checked(weights, "weights", np.uint32, (rows,))
+    if not 0 < clip < np.inf or not 1 <= levels < 2**31:
+        raise RingError(f"clip must be above 0 and finite and levels in 1..2**31 - 1, not {clip} and {levels}")
+    if len(key) != KEY_BYTES:
+        raise RingError(f"key must have 32 bytes, not {len(key)}")
+    values, name = np.require(values, requirements=["C", "A"]), _choose(backend)
+    if np.may_share_memory(out, values) or np.may_share_memory(out, weights):
+        raise RingError("values or weights overlap out; give a copy of them")
+    if name == LIBRARY:
+        draws = np.zeros((rows, width), np.uint32)
+        library_aes.add_streams(draws.reshape(-1), key, np.zeros(1, np.bool_), 0)
+        finite = _native.quantize(out, values, weights, clip, levels, draws)
+    else:
+        finite = _native.quantize_stream(name, out, values, weights, clip, levels, key)
+    if not finite:
+        raise RingError("values hold NaN or infinity")
 
 
 def pack(values: Words, bits: int) -> bytes:

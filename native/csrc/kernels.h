@@ -88,6 +88,28 @@ typedef struct {
 
 void sfl_add_row_streams(const sfl_mask_backend *backend, const sfl_row_streams *job, unsigned threads);
 
+/* ---- Floats to words (quantize.c) ------------------------------------------------------------------------------ */
+
+/* Row r of out, width + 1 words of `word` (4 or 8) bytes, two's complement: weights[r] * n for each of its values x, then
+ * weights[r]. n is v = min(max(x, -clip), clip) / clip * levels in doubles, rounded up where its fraction times 2^32 is
+ * above the next draw, else down. values: rows * width floats or doubles (`real` 4 or 8 bytes). 0 < clip; levels is an
+ * integer below 2^31. */
+typedef struct {
+    void *out;
+    size_t word;
+    const void *values;
+    size_t real;
+    const uint32_t *weights;
+    size_t rows, width;
+    double clip, levels;
+} sfl_quantization;
+
+/* Returns 1, or 0 when a value is NaN or infinite, and out means nothing. draws: 32 bits a value, row after row. */
+int sfl_quantize(const sfl_quantization *job, const uint32_t *draws);
+
+/* The same with the words of a key's stream for draws. */
+int sfl_quantize_stream(const sfl_mask_backend *backend, const sfl_quantization *job, const uint8_t key[32]);
+
 /* ---- Bit packing (pack.c): 1 <= bits <= 64, value i stands at bit i * bits, least significant bit first ------ */
 
 /* out has ceil(count * bits / 8) bytes; values are cut to `bits`, padding is zero. */

@@ -173,6 +173,96 @@ static PyObject *add_tagged_rows(PyObject *Py_UNUSED(module), PyObject *args)
     return add_rows(args, 1);
 }
 
+/* ---- Quantization ---- */
+
+typedef struct {
+    Py_buffer out, values, weights;
+    sfl_quantization job;
+} quantize_views;
+
+static int view_values(quantize_views *v, PyObject *out, PyObject *values, PyObject *weights)
+{
+    return sfl_view(&v->values, values, "values", SFL_READ, 2, 0) || sfl_view(&v->out, out, "out", SFL_WRITE, 2, 0) ||
+           sfl_view(&v->weights, weights, "weights", SFL_READ, 1, 4) ||
+           sfl_shape(&v->out, "out", 0, v->values.shape[0]) || sfl_shape(&v->out, "out", 1, v->values.shape[1] + 1) ||
+           sfl_shape(&v->weights, "weights", 0, v->values.shape[0]) || sfl_apart(&v->out, &v->values, "values", 0) ||
+           sfl_apart(&v->out, &v->weights, "weights", 0);
+}
+
+static int read_levels(quantize_views *v, double clip, PyObject *levels_arg)
+{
+    uint64_t levels;
+    if (sfl_integer(&levels, levels_arg, "levels", 1, INT32_MAX)) return -1;
+    if (!(clip > 0)) {
+        PyErr_SetString(PyExc_ValueError, "clip is not above 0");
+        return -1;
+    }
+    v->job = (sfl_quantization){
+        .out = v->out.buf,
+        .word = (size_t)v->out.itemsize,
+        .values = v->values.buf,
+        .real = (size_t)v->values.itemsize,
+        .weights = v->weights.buf,
+        .rows = (size_t)v->values.shape[0],
+        .width = (size_t)v->values.shape[1],
+        .clip = clip,
+        .levels = (double)levels,
+    };
+    return 0;
+}
+
+static PyObject *finite_or_not(quantize_views *v, int failed, int finite)
+{
+    PyBuffer_Release(&v->out);
+    PyBuffer_Release(&v->values);
+    PyBuffer_Release(&v->weights);
+    return failed ? NULL : PyBool_FromLong(finite);
+}
+
+static PyObject *quantize(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *out, *values, *weights, *levels, *draws_arg;
+    double clip;
+    int finite = 0;
+    quantize_views v = {0};
+    Py_buffer draws = {0};
+    if (!PyArg_ParseTuple(args, "OOOdOO:quantize", &out, &values, &weights, &clip, &levels, &draws_arg)) return NULL;
+    int failed = view_values(&v, out, values, weights) || read_levels(&v, clip, levels) ||
+                 sfl_view(&draws, draws_arg, "draws", SFL_READ, 2, 4) ||
+                 sfl_shape(&draws, "draws", 0, v.values.shape[0]) || sfl_shape(&draws, "draws", 1, v.values.shape[1]) ||
+                 sfl_apart(&v.out, &draws, "draws", 0);
+    if (!failed) {
+        Py_BEGIN_ALLOW_THREADS
+        finite = sfl_quantize(&v.job, draws.buf);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&draws);
+    return finite_or_not(&v, failed, finite);
+}
+
+static PyObject *quantize_stream(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    const char *name;
+    PyObject *out, *values, *weights, *levels, *key_arg;
+    double clip;
+    int finite = 0;
+    quantize_views v = {0};
+    Py_buffer key = {0};
+    if (!PyArg_ParseTuple(args, "sOOOdOO:quantize_stream", &name, &out, &values, &weights, &clip, &levels, &key_arg))
+        return NULL;
+    const sfl_mask_backend *backend = sfl_find(sfl_mask_backends, ROW, name);
+    int failed = !backend || view_values(&v, out, values, weights) || read_levels(&v, clip, levels) ||
+                 sfl_view(&key, key_arg, "key", SFL_READ, 1, 1) || sfl_shape(&key, "key", 0, KEY_BYTES) ||
+                 sfl_apart(&v.out, &key, "key", 0);
+    if (!failed) {
+        Py_BEGIN_ALLOW_THREADS
+        finite = sfl_quantize_stream(backend, &v.job, key.buf);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&key);
+    return finite_or_not(&v, failed, finite);
+}
+
 /* ---- Packing ---- */
 
 static int packed_size(Py_ssize_t *bytes, Py_ssize_t count, uint64_t bits)
@@ -247,6 +337,10 @@ PyMethodDef sfl_ring_methods[] = {
      PyDoc_STR("add_row_streams(backend, out, keys, digests, index, ends, subtract, threads, /)\n--\n\nIn place.")},
     {"add_tagged_rows", add_tagged_rows, METH_VARARGS,
      PyDoc_STR("add_tagged_rows(backend, out, keys, tags, index, ends, subtract, threads, /)\n--\n\nIn place.")},
+    {"quantize", quantize, METH_VARARGS,
+     PyDoc_STR("quantize(out, values, weights, clip, levels, draws, /)\n--\n\nFalse when a value is not finite.")},
+    {"quantize_stream", quantize_stream, METH_VARARGS,
+     PyDoc_STR("quantize_stream(backend, out, values, weights, clip, levels, key, /)\n--\n\nDraws from a stream.")},
     {"pack", pack, METH_VARARGS, PyDoc_STR("pack(values, bits, /)\n--\n\nLeast significant bit first.")},
     {"unpack", unpack, METH_VARARGS, PyDoc_STR("unpack(out, data, bits, /)\n--\n\nThe way back.")},
     {NULL, NULL, 0, NULL},

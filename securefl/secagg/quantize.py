@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from native import ring
 from securefl.errors import ConfigurationError, LocalProtocolError
 from securefl.secagg.keys import Rng
 from securefl.wire import Message
@@ -53,23 +54,22 @@ def quantize(
     """Weighted integers with the weight as one more column.
 
     `values` (R, d), finite; `weights` (R,), integers, at least 0. Returns int64 (R, d + 1): w * round(v), w. Rounding
-    is unbiased: up with probability equal to the fraction, to 2^-32.
+    is unbiased: up with probability equal to the fraction, to 2^-32, by the stream of a fresh secret from `rng`.
     """
     if values.ndim != 2 or weights.shape != values.shape[:1] or weights.dtype.kind not in "iu":
         raise LocalProtocolError(
             f"values of shape {values.shape} with weights of shape {weights.shape} and dtype {weights.dtype}"
         )
-    if not np.isfinite(values).all():
-        raise LocalProtocolError("an update holds NaN or infinity; it is not sent")
     if weights.size and weights.min() < 0:
         raise LocalProtocolError("a weight is negative")
-    # Divided first: clip / clip is exactly 1, so that nothing rounds to more than `levels`.
-    scaled = np.clip(values.astype(np.float64), -how.clip, how.clip) / how.clip * how.levels
-    down = np.floor(scaled)
-    draws = np.frombuffer(rng(4 * scaled.size), "<u4").reshape(scaled.shape)
-    rounded = (down + (draws < (scaled - down) * 2.0**32)).astype(np.int64)
-    cut = np.minimum(weights.astype(np.uint64), np.uint64(how.weight_max)).astype(np.int64)
-    return np.column_stack([rounded * cut[:, None], cut])
+    out = np.empty((values.shape[0], values.shape[1] + 1), np.uint64)
+    reals = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
+    cut = np.minimum(weights.astype(np.uint64), np.uint64(how.weight_max)).astype(np.uint32)
+    try:
+        ring.quantize(out, reals, cut, clip=how.clip, levels=how.levels, key=rng(32))
+    except ring.RingError as error:
+        raise LocalProtocolError(f"an update is not sent: {error}") from None
+    return out.view(np.int64)
 
 
 def dequantize(sums: NDArray[np.int64], how: Quantization) -> NDArray[np.float64]:

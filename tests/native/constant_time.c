@@ -39,6 +39,21 @@ static void masks(void)
     }
 }
 
+static void quantization(void)
+{
+    static double values[36];
+    static float floats[36];
+    static uint32_t draws[36];
+    static const uint32_t weights[] = {1, 0, 77};
+    sfl_quantization job = {out, 8, values, 8, weights, 3, 12, 2.5, 1000};
+    VALGRIND_MAKE_MEM_UNDEFINED(values, sizeof values);
+    VALGRIND_MAKE_MEM_UNDEFINED(floats, sizeof floats);
+    VALGRIND_MAKE_MEM_UNDEFINED(draws, sizeof draws);
+    out[0] = (uint64_t)sfl_quantize(&job, draws);
+    job.values = floats, job.real = 4, job.word = 4;
+    out[0] = (uint64_t)sfl_quantize(&job, draws);
+}
+
 static void packing(void)
 {
     fill(UINT64_MAX);
@@ -96,6 +111,7 @@ int main(int argc, char **argv)
 {
     (void)argv;
     masks();
+    quantization();
     packing();
     moduli();
     hashing();

@@ -4,31 +4,45 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from hashlib import sha256
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from native import _native, ring
 from securefl.errors import ConfigurationError, LocalProtocolError
 from securefl.secagg.quantize import Quantization, dequantize, quantize
 
 HOW = Quantization(8, 0.5, 100)
 
 
-def constant(word: int) -> Callable[[int], bytes]:
-    """A source that draws the same 32-bit number for every coordinate."""
-    return lambda size: word.to_bytes(4, "little") * (size // 4)
+LOWEST, HIGHEST = 0, 2**32 - 1
 
 
-LOWEST, HIGHEST = constant(0), constant(2**32 - 1)
+@contextmanager
+def drawing(*draws: int) -> Iterator[None]:
+    """The kernel draws these 32-bit numbers, one for every value, or the only one for all."""
+
+    def kernel(
+        out: np.ndarray, values: np.ndarray, weights: np.ndarray, *, clip: float, levels: int, key: bytes
+    ) -> None:
+        assert len(key) == 32
+        given = np.broadcast_to(np.array(draws, np.uint32), values.shape)
+        assert _native.quantize(out, np.ascontiguousarray(values), weights, clip, levels, given.copy())
+
+    with mock.patch.object(ring, "quantize", kernel):
+        yield
 
 
-def quantized(values: object, weights: object = (1,), how: Quantization = HOW, rng: object = HIGHEST) -> np.ndarray:
-    return quantize(np.array(values), np.array(weights), how, rng)
+def quantized(values: object, weights: object = (1,), how: Quantization = HOW, draw: int = HIGHEST) -> np.ndarray:
+    with drawing(draw):
+        return quantize(np.array(values), np.array(weights), how, bytes)
 
 
 def stream(count: int) -> bytes:
@@ -76,7 +90,7 @@ def test_c1_known_answer() -> None:
 )
 def test_c1_the_extreme_sums_of_the_largest_cohort_keep_their_sign(q: int, weight: int, ring: int, sign: int) -> None:
     how = Quantization(q, 1.0, weight)
-    (row,) = quantize(np.array([[sign * 9.0]]), np.array([2 * weight]), how, HIGHEST)
+    (row,) = quantized([[sign * 9.0]], [2 * weight], how)
     total = int(row[0]) * how.largest_cohort(ring)
     assert -(2 ** (ring - 1)) <= total < 2 ** (ring - 1)
     assert total == sign * how.levels * weight * how.largest_cohort(ring)
@@ -88,8 +102,8 @@ def test_c1_the_extreme_sums_of_the_largest_cohort_keep_their_sign(q: int, weigh
 def test_c1_nothing_rounds_above_the_levels(q: int, clip: float, sign: int) -> None:
     """Multiplying by levels / clip would: in floats, clip * (levels / clip) is above levels for one clip in seven."""
     how = Quantization(q, clip, 1)
-    for rng in (LOWEST, HIGHEST):
-        (row,) = quantize(np.array([[sign * clip, sign * sys.float_info.max]]), np.array([1]), how, rng)
+    for draw in (LOWEST, HIGHEST):
+        (row,) = quantized([[sign * clip, sign * sys.float_info.max]], [1], how, draw)
         assert row.tolist() == [sign * how.levels, sign * how.levels, 1]
 
 
@@ -126,7 +140,7 @@ EXACT = [[64, -31, 1], [0, 127, 1]]
     ],
 )
 def test_c2_every_form_of_the_same_numbers_gives_the_same_integers(values: np.ndarray) -> None:
-    found = quantize(values, np.array([1, 1]), HOW, LOWEST)
+    found = quantized(values, [1, 1], draw=LOWEST)
     assert found.dtype == np.int64
     assert found.tolist() == EXACT
 
@@ -137,23 +151,23 @@ def test_c2_what_is_no_number_is_not_sent(bad: float, dtype: type) -> None:
     values = np.zeros((3, 4), dtype)
     values[1, 2] = bad
     with pytest.raises(LocalProtocolError, match="NaN or infinity"):
-        quantize(values, np.ones(3, int), HOW, LOWEST)
+        quantize(values, np.ones(3, int), HOW, stream)
 
 
 @pytest.mark.parametrize("tiny", [-0.0, 0.0])
 def test_c2_zero_has_no_sign(tiny: float) -> None:
-    assert quantized([[tiny]], rng=LOWEST).tolist() == quantized([[tiny]], rng=HIGHEST).tolist() == [[0, 1]]
+    assert quantized([[tiny]], draw=LOWEST).tolist() == quantized([[tiny]], draw=HIGHEST).tolist() == [[0, 1]]
 
 
 @pytest.mark.parametrize("tiny", [5e-324, 1e-310])
 def test_c2_a_subnormal_rounds_to_a_level_beside_zero(tiny: float) -> None:
-    assert quantized([[tiny]], rng=HIGHEST).tolist() == [[0, 1]]
-    assert quantized([[-tiny]], rng=LOWEST).tolist() == [[0, 1]]
+    assert quantized([[tiny]], draw=HIGHEST).tolist() == [[0, 1]]
+    assert quantized([[-tiny]], draw=LOWEST).tolist() == [[0, 1]]
 
 
 @pytest.mark.parametrize(("rows", "width"), [(0, 3), (2, 0), (0, 0)])
 def test_c2_empty_updates_stay_empty(rows: int, width: int) -> None:
-    found = quantize(np.zeros((rows, width)), np.ones(rows, int), HOW, LOWEST)
+    found = quantize(np.zeros((rows, width)), np.ones(rows, int), HOW, stream)
     assert found.shape == (rows, width + 1)
 
 
@@ -173,7 +187,7 @@ def test_c2_empty_updates_stay_empty(rows: int, width: int) -> None:
 )
 def test_c2_wrong_shapes_are_refused(values: np.ndarray, weights: np.ndarray) -> None:
     with pytest.raises(LocalProtocolError, match=r"values of shape .* with weights of shape"):
-        quantize(values, weights, HOW, LOWEST)
+        quantize(values, weights, HOW, stream)
 
 
 @given(st.integers(-(2**40), 2**63 - 1))
@@ -189,7 +203,7 @@ def test_c3_a_weight_is_cut_to_the_largest(weight: int) -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint32, np.uint64, np.int8, ">i4"])
 def test_c3_the_largest_weight_of_every_integer_type(dtype: type) -> None:
     top = np.iinfo(dtype).max
-    assert quantize(np.array([[0.5]]), np.array([top], dtype), HOW, LOWEST).tolist() == [[12700, 100]]
+    assert quantize(np.array([[0.5]]), np.array([top], dtype), HOW, stream).tolist() == [[12700, 100]]
 
 
 @pytest.mark.parametrize("clip", [0.0, -1.0, math.nan, math.inf, -math.inf, -0.0])
@@ -210,7 +224,7 @@ def test_c3_bits_and_weights_out_of_range_are_refused(q: int, weight: int) -> No
 @given(st.floats(-0.6, 0.6))
 def test_c4_a_value_goes_to_a_level_beside_it(value: float) -> None:
     scaled = Fraction(max(-0.5, min(0.5, value))) / Fraction(0.5) * 127
-    low, high = (int(quantized([[value]], rng=rng)[0, 0]) for rng in (HIGHEST, LOWEST))
+    low, high = (int(quantized([[value]], draw=draw)[0, 0]) for draw in (HIGHEST, LOWEST))
     assert low in (math.floor(scaled), round(scaled))  # the quotient in floats may miss an integer by an ulp
     assert high in (math.ceil(scaled), round(scaled))
     assert low <= high <= low + 1
@@ -220,10 +234,11 @@ def test_c4_a_value_goes_to_a_level_beside_it(value: float) -> None:
 def test_c4_exactly_the_fraction_of_all_draws_goes_up(numerator: int) -> None:
     """Every 2^16-th of the 2^32 draws, each once: the share that goes up is the fraction, to the last one."""
     how = Quantization(8, 127.0, 1)  # levels one apart
-    draws = (np.arange(2**16, dtype=np.uint64) << np.uint64(16)).astype("<u4").tobytes()
+    draws = range(0, 2**32, 2**16)
     for level in (5, -5):
         values = np.full((1, 2**16), level + numerator / 16)
-        found = quantize(values, np.array([1]), how, lambda _: draws)[0, :-1]
+        with drawing(*draws):
+            found = quantize(values, np.array([1]), how, bytes)[0, :-1]
         assert np.unique(found).tolist() == ([level] if numerator == 0 else [level, level + 1])
         assert int((found == level + 1).sum()) == numerator * 2**12
 
@@ -236,9 +251,32 @@ def test_c4_rounding_is_unbiased(value: float) -> None:
     assert abs(found.mean() - value / 0.5 * 127) < math.sqrt(math.log(2e9) / (2 * count))
 
 
+def test_c4_rounding_takes_one_fresh_secret_of_the_source_and_all_of_it() -> None:
+    """32 bytes, each bit of which changes about half of the draws."""
+    asked = []
+
+    def source(size: int) -> bytes:
+        asked.append(size)
+        return bytes(size)
+
+    halves = np.full((40, 25), 0.5 / 127 / 2)
+    first = quantize(halves, np.ones(40, int), HOW, source)
+    assert asked == [32]
+    for bit in range(256):
+        changed = (1 << bit).to_bytes(32, "little")
+        other = quantize(halves, np.ones(40, int), HOW, lambda _, changed=changed: changed)
+        assert 350 < (first != other).sum() < 650
+
+
+@pytest.mark.parametrize("given", [b"", bytes(31), bytes(33)])
+def test_b4_a_source_that_fails_sends_nothing(given: bytes) -> None:
+    with pytest.raises(LocalProtocolError, match="an update is not sent: key must have 32 bytes"):
+        quantize(np.zeros((1, 1)), np.ones(1, int), HOW, lambda _: given)
+
+
 @given(st.lists(st.floats(-0.5, 0.5), min_size=1, max_size=8), st.integers(1, 100))
 def test_what_was_quantized_comes_back_to_within_a_level(values: list[float], weight: int) -> None:
-    row = quantized([values], [weight], rng=stream)[0]
+    row = quantize(np.array([values]), np.array([weight]), HOW, stream)[0]
     assert row[-1] == weight
     back = dequantize(row[:-1], HOW) / weight
     assert np.abs(back - values).max() <= 0.5 / 127 * (1 + 1e-9)
