@@ -1,7 +1,8 @@
-"""Vector kernels in C, without any knowledge of protocols: masks, packing, finite fields, hashing, Bloom filters.
+"""Vector kernels in C, without any knowledge of protocols: masks, packing, finite fields, hashing, Bloom filters,
+layers of neural networks.
 
-``native.ring``, ``native.field``, ``native.hashing`` and ``native.filters`` are the faces; ``native.reference`` says in
-plain Python what each of them computes.
+``native.ring``, ``native.field``, ``native.hashing``, ``native.filters`` and ``native.nn`` are the faces;
+``native.reference`` says in plain Python what each of the exact ones computes.
 """
 
 from __future__ import annotations

@@ -40,5 +40,6 @@ const void *sfl_find(const void *table, size_t row, const char *name);
 PyObject *sfl_none(int failed);
 
 extern PyMethodDef sfl_ring_methods[], sfl_field_methods[], sfl_hash_methods[], sfl_bloom_methods[];
+extern PyMethodDef sfl_nn_methods[];
 
 #endif

@@ -93,7 +93,8 @@ PyObject *sfl_none(int failed)
 static int add_functions(PyObject *module)
 {
     return PyModule_AddFunctions(module, sfl_ring_methods) || PyModule_AddFunctions(module, sfl_field_methods) ||
-                   PyModule_AddFunctions(module, sfl_hash_methods) || PyModule_AddFunctions(module, sfl_bloom_methods)
+                   PyModule_AddFunctions(module, sfl_hash_methods) || PyModule_AddFunctions(module, sfl_bloom_methods) ||
+                   PyModule_AddFunctions(module, sfl_nn_methods)
                ? -1
                : 0;
 }

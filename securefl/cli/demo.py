@@ -55,6 +55,7 @@ def demo(
     ] = None,
     json: Annotated[str | None, _option(OUTPUT, "FILE", "Everything as JSON; - for standard output.")] = None,
     report: Annotated[Path | None, _option(OUTPUT, "FILE", "A page with plots, HTML in one file.")] = None,
+    export: Annotated[Path | None, _option(OUTPUT, "DIR", "One client's trained submodel, to rank with.")] = None,
 ) -> None:
     """Run a few rounds on this machine: what they cost, what the model learned, and what stayed hidden.
 
@@ -70,6 +71,7 @@ def demo(
 
     [bold]securefl demo --set privacy.honest_claimants=3 --set training.learning_rate=0.5[/]
     """
+    from securefl.cli.export import check_folder
     from securefl.cli.settings import configuration
     from securefl.config import validate
 
@@ -86,7 +88,9 @@ def demo(
     settings = configuration(preset, config, options, assign or [])
     validate(settings)
     _check_outputs(json, report)
-    summary = _run(settings, processes or available_cores())
+    if export is not None:
+        check_folder(export, "--export")
+    summary = _run(settings, processes or available_cores(), export)
     _deliver(summary, json, report)
     _judge(summary)
 
@@ -109,8 +113,9 @@ def available_cores() -> int:
     return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
-def _run(config: Config, processes: int) -> RunSummary:
+def _run(config: Config, processes: int, export: Path | None) -> RunSummary:
     from securefl.cli.console import TerminalProgress, stderr
+    from securefl.cli.export import exporter
     from securefl.config import warnings
     from securefl.engine import local
 
@@ -119,7 +124,9 @@ def _run(config: Config, processes: int) -> RunSummary:
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
     log = _click_log(config, console)
     with TerminalProgress(console) as progress:
-        return local.run(config, log, progress, processes=processes)
+        if export is None:
+            return local.run(config, log, progress, processes=processes)
+        return local.run(config, log, progress, processes=processes, keep=exporter(log, export))
 
 
 def _click_log(config: Config, console: Console) -> ClickLog:

@@ -6,9 +6,12 @@ clear, to say whether the secure ones are exactly equal.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from securefl.config import Config, Training, check_population, validate
 from securefl.datasets import ClickLog
@@ -23,12 +26,28 @@ from securefl.federation.progress import Progress
 from securefl.federation.records import RoundRecord, RunSummary
 from securefl.federation.strategy import SubmodelAvg
 from securefl.federation.summary import summarize
-from securefl.models import DIN
+from securefl.models import DIN, Weights
 from securefl.submodel import SubmodelServer
 
 
-def run(config: Config, log: ClickLog, progress: Progress, *, processes: int = 1) -> RunSummary:
-    """Train for `config.cohort.rounds` rounds, client work spread over `processes`.
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a run leaves behind: the shared weights, and every user's private embedding, float32 (users, d)."""
+
+    model: DIN
+    weights: Weights
+    embeddings: NDArray[np.float32]
+
+
+def run(
+    config: Config,
+    log: ClickLog,
+    progress: Progress,
+    *,
+    processes: int = 1,
+    keep: Callable[[Trained], None] | None = None,
+) -> RunSummary:
+    """Train for `config.cohort.rounds` rounds, client work spread over `processes`; `keep` gets what was trained.
 
     Raises `ConfigurationError` before anything starts. The result does not depend on `processes`.
     """
@@ -36,7 +55,10 @@ def run(config: Config, log: ClickLog, progress: Progress, *, processes: int = 1
     check_population(config, log.users)
     simulation = Simulation(config, log)
     with simulation.fleet(processes) as fleet:
-        return simulation.run(fleet, progress)
+        summary = simulation.run(fleet, progress)
+    if keep is not None:
+        keep(simulation.trained())
+    return summary
 
 
 class Simulation:
@@ -76,6 +98,10 @@ class Simulation:
             data=_describe(self._log),
             settings=self._config.settings(),
         )
+
+    def trained(self) -> Trained:
+        """The model as it is now."""
+        return Trained(self._model, Weights(self._dense, self._tables), self._embeddings)
 
     def _round(self, number: int, fleet: Fleet, progress: Progress) -> RoundRecord:
         generator = self._random.generator("cohort", number)

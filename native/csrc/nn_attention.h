@@ -1,0 +1,175 @@
+/* Rows of tables, and DIN's attention over them: one sample at a time, all of it in the cache. */
+#ifndef SFL_NN_ATTENTION_H
+#define SFL_NN_ATTENTION_H
+
+#include "nn_layers.h"
+
+INLINE size_t row_at(const sfl_nn_indices *index, size_t i, size_t count)
+{
+    const int64_t row = index->wide ? ((const int64_t *)index->items)[i] : ((const int32_t *)index->items)[i];
+    return row >= 0 && (uint64_t)row < count ? (size_t)row : count - 1;
+}
+
+static void copy_row(float *out, const sfl_nn_table *t, size_t row)
+{
+    if (!t->scales) {
+        memcpy(out, (const float *)t->rows + row * t->width, 4 * t->width);
+        return;
+    }
+    const int8_t *x = (const int8_t *)t->rows + row * t->width;
+    for (size_t i = 0; i < t->width; i++) out[i] = t->scales[row] * (float)x[i];
+}
+
+static void lookup(const sfl_nn_lookup *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        copy_row(l->out + i * l->table.width, &l->table, row_at(&l->index, i, l->table.count));
+}
+
+/* The work space of one sample. Whatever is wide is padded to whole vectors. */
+typedef struct {
+    size_t wide, h1, h2; /* the padded widths of a key and of the hidden layers */
+    ptrdiff_t taps[2];   /* of k and of q*k in a row of pairs */
+    float *query, *pairs, *first, *second, *key_mask, *score, *shared;
+} workspace;
+
+static workspace carve(const sfl_nn_attention *a)
+{
+    workspace s = {.wide = sfl_nn_round_up(a->width, WIDTH),
+                   .h1 = sfl_nn_round_up(a->hidden1, WIDTH),
+                   .h2 = sfl_nn_round_up(a->hidden2, WIDTH)};
+    const size_t scores = sfl_nn_round_up(a->history, WIDTH);
+    s.taps[1] = (ptrdiff_t)s.wide;
+    s.query = a->scratch;
+    s.pairs = s.query + s.wide;
+    s.first = s.pairs + a->history * 2 * s.wide;
+    s.second = s.first + a->history * s.h1;
+    s.key_mask = s.second + a->history * s.h2;
+    s.score = s.key_mask + scores;
+    s.shared = s.score + scores;
+    return s;
+}
+
+/* Puts the history that counts in front of the work space; returns its length. */
+static size_t gather(const sfl_nn_attention *a, const workspace *s, size_t sample, int skip)
+{
+    size_t kept = 0;
+    for (size_t l = 0; l < a->history; l++) {
+        const size_t at = sample * a->history + l;
+        if (skip && a->mask[at] == 0) continue;
+        float *k = s->pairs + kept * 2 * s->wide, *column = k;
+        s->key_mask[kept++] = a->mask[at];
+        for (size_t t = 0; t < a->tables; t++) {
+            copy_row(column, &a->table[t], row_at(&a->index[t], at, a->table[t].count));
+            column += a->table[t].width;
+        }
+        for (size_t c = 0; c < s->wide; c += WIDTH) store(k + s->wide + c, load(s->query + c) * load(k + c));
+    }
+    return kept;
+}
+
+static void sigmoid_layer(float *x, size_t rows, size_t row)
+{
+    for (size_t i = 0; i < rows * row; i += WIDTH) store(x + i, sigmoid_of(load(x + i)));
+}
+
+/* out (rows, columns) = sigmoid(A B + bias), columns in whole vectors. */
+static void hidden(sfl_nn_gemm g, size_t rows, const float *b, const float *bias, float *out, size_t columns)
+{
+    g.lines = 1;
+    g.rows = rows;
+    g.columns = columns;
+    g.b = b;
+    g.bias = bias;
+    g.c = out;
+    g.c_row = (ptrdiff_t)columns;
+    g.c_column = SFL_WIDTH;
+    g.low = -FLT_MAX;
+    g.high = FLT_MAX;
+    gemm(&g);
+    sigmoid_layer(out, rows, columns);
+}
+
+/* The hidden layers of the kept items; what the query adds to the first is the same for all of them: a bias. */
+static void score_items(const sfl_nn_attention *a, const workspace *s, size_t kept)
+{
+    const sfl_nn_gemm query = {.lines = 1,
+                               .rows = 1,
+                               .columns = s->h1,
+                               .a = s->query,
+                               .taps = &origin,
+                               .tap_count = 1,
+                               .depth = a->width,
+                               .b = a->wq,
+                               .bias = a->b1,
+                               .c = s->shared,
+                               .c_column = SFL_WIDTH,
+                               .low = -FLT_MAX,
+                               .high = FLT_MAX};
+    const sfl_nn_gemm pairs = {
+        .a = s->pairs, .a_row = (ptrdiff_t)(2 * s->wide), .taps = s->taps, .tap_count = 2, .depth = a->width};
+    const sfl_nn_gemm first = {
+        .a = s->first, .a_row = (ptrdiff_t)s->h1, .taps = &origin, .tap_count = 1, .depth = a->hidden1};
+    gemm(&query);
+    hidden(pairs, kept, a->wk, s->shared, s->first, s->h1);
+    hidden(first, kept, a->w2, a->b2, s->second, s->h2);
+}
+
+/* The shares of the kept items: softmax of their scores; an item whose mask is 0 has none. */
+static void share(const sfl_nn_attention *a, const workspace *s, size_t kept)
+{
+    for (size_t l = 0; l < kept; l++) {
+        vec sum = {0};
+        for (size_t c = 0; c < s->h2; c += WIDTH) sum += load(s->second + l * s->h2 + c) * load(a->w3 + c);
+        const float m = s->key_mask[l], score = (sum_of(sum) + a->b3) * a->scale;
+        s->score[l] = m == 0 ? -FLT_MAX : m == 1 ? score : score * m + (m - 1.0f) * 1e9f;
+    }
+    const float total = exponentials(s->score, s->score, kept);
+    for (size_t l = 0; l < kept; l++) s->score[l] = s->key_mask[l] == 0 ? 0 : s->score[l] / total;
+}
+
+/* out = sum of weight[l] * key l. */
+static void weighted_sum(const sfl_nn_attention *a, const workspace *s, const float *weight, size_t kept, float *out)
+{
+    for (size_t c = 0; c < a->width; c += WIDTH) {
+        vec sum = {0};
+        for (size_t l = 0; l < kept; l++) sum += weight[l] * load(s->pairs + l * 2 * s->wide + c);
+        store_up_to(out + c, sum, a->width - c);
+    }
+}
+
+static int any_kept(const sfl_nn_attention *a, size_t sample)
+{
+    for (size_t l = 0; l < a->history; l++) {
+        if (a->mask[sample * a->history + l] != 0) return 1;
+    }
+    return 0;
+}
+
+/* How many items share the attention; their shares are set. Where nothing counts it is all of them or none. */
+static size_t attend(const sfl_nn_attention *a, const workspace *s, size_t sample)
+{
+    if (any_kept(a, sample)) {
+        const size_t kept = gather(a, s, sample, a->skip);
+        score_items(a, s, kept);
+        share(a, s, kept);
+        return kept;
+    }
+    const size_t kept = a->mean_of_empty ? gather(a, s, sample, 0) : 0;
+    for (size_t l = 0; l < kept; l++) s->score[l] = 1.0f / (float)kept;
+    return kept;
+}
+
+static void attention(const sfl_nn_attention *a)
+{
+    const workspace s = carve(a);
+    memset(s.query, 0, 4 * s.wide);
+    for (size_t i = 0; i < a->samples; i++) {
+        memcpy(s.query, a->query + i * a->width, 4 * a->width);
+        const size_t kept = attend(a, &s, i);
+        weighted_sum(a, &s, s.score, kept, a->pooled + i * a->width);
+        if (a->total) weighted_sum(a, &s, s.key_mask, kept, a->total + i * a->width);
+    }
+}
+
+#endif

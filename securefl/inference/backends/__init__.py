@@ -1,0 +1,1 @@
+"""Who can run operators: `numpy` (the reference), `native` (our kernels), `onnxruntime` and `mnn` (extras)."""

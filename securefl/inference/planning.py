@@ -1,0 +1,108 @@
+"""Pre-inference: everything that can be decided and prepared before the inputs are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from native import nn
+
+from .backends.interface import Backend, Choice, Operation
+from .backends.native import NativeBackend
+from .backends.native.lowering import Options
+from .backends.reference import NumpyBackend
+from .cost import Rates
+from .errors import InputError
+from .graph import Array, Graph
+from .layout import LaidOut, lay_out
+from .memory import Memory
+from .rules import rewrite
+from .schedule import Part, assign, parts
+from .settings import Settings
+
+__all__ = ["Plan", "Row", "make_plan", "rows"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of `Session.plan()`."""
+
+    name: str
+    backend: str
+    algorithm: str
+    expected: float
+    """Seconds, by the cost model."""
+    reason: str
+    seconds: float | None = None
+    """As `Session.profile` measured them."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model, ready to run for its input shapes."""
+
+    laid_out: LaidOut
+    memory: Memory
+    parts: tuple[Part, ...]
+    prepared_parts: tuple[tuple[Operation, ...], ...]
+    rules: dict[str, int]
+    """What each rewrite rule saved, in nodes."""
+    prepared: dict[str, Array]
+
+    def each(self) -> Iterator[tuple[Part, Operation]]:
+        """Every operation, with the part it belongs to."""
+        for part, operations in zip(self.parts, self.prepared_parts, strict=True):
+            for operation in operations:
+                yield part, operation
+
+    @property
+    def operations(self) -> list[Operation]:
+        """In the order in which they run."""
+        return [operation for _, operation in self.each()]
+
+    @property
+    def transfers(self) -> int:
+        """Values that cross from one backend to another."""
+        return sum(len(part.inputs) for part in self.parts[1:])
+
+
+def make_plan(graph: Graph, settings: Settings, rates: Rates, prepared: dict[str, Array] | None = None) -> Plan:
+    """Rewrite, choose backends, lay out, place in memory, prepare. Raises ModelError or InputError."""
+    saved = dict[str, int]()
+    if settings.rewrite:
+        graph, saved = rewrite(graph)
+    kernels, held = nn.kernels(settings.instructions), prepared if prepared is not None else {}
+    options = Options(settings.skip_padding, settings.precision == "int8")
+    native = NativeBackend(kernels, rates, options, held)
+    chosen = assign(graph, _backends(settings, native))
+    laid_out = lay_out(graph, chosen, native)
+    choices = _choices(laid_out)
+    memory = Memory(laid_out, choices, kernels.width)
+    cut = parts(laid_out.graph, laid_out.backends)
+    done = [tuple(part.backend.prepare(laid_out.graph, part.nodes, memory)) for part in cut]
+    return Plan(laid_out, memory, cut, tuple(done), saved, held)
+
+
+def rows(plan: Plan) -> list[Row]:
+    """A line for every operation."""
+    found = list[Row]()
+    for part, operation in plan.each():
+        choice = operation.choice
+        found.append(Row(operation.name, part.backend.name, choice.algorithm, choice.seconds, choice.reason))
+    return found
+
+
+def _backends(settings: Settings, native: Backend) -> Sequence[Backend]:
+    names = (settings.backend,) if isinstance(settings.backend, str) else settings.backend
+    if "auto" in names:
+        names = ("native", "numpy")
+    makers = {"native": lambda: native, "numpy": NumpyBackend}
+    missing = [name for name in names if name not in makers]
+    if missing:
+        raise InputError(f"backend: {missing[0]!r} is not available")
+    return [makers[name]() for name in names]
+
+
+def _choices(laid_out: LaidOut) -> dict[str, Choice]:
+    pairs = zip(laid_out.graph.nodes, laid_out.backends, strict=True)
+    return {node.outputs[0]: backend.cost(laid_out.graph, node) for node, backend in pairs}

@@ -1,0 +1,51 @@
+"""``securefl demo --export``: a real run leaves a submodel with which a session ranks as the trainer would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from securefl.datasets.clicklog import Samples
+from securefl.engine import local
+from securefl.inference import Ranker, load_submodel
+from securefl.models import TableSlice
+
+if TYPE_CHECKING:
+    from test_cli_demo import Command
+
+TINY = ("--clients", "6", "--rounds", "1", "--dropout", "0", "--processes", "1", "--set", "privacy.honest_claimants=1")
+
+
+def test_the_exported_submodel_ranks_as_the_trainer_does(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = list[local.Trained]()
+    run = local.run
+
+    def spy(config: object, log: object, progress: object, *, processes: int, keep: object) -> object:
+        return run(config, log, progress, processes=processes, keep=lambda t: (kept.append(t), keep(t)))  # type: ignore[arg-type, operator]
+
+    monkeypatch.setattr(local, "run", spy)
+    outcome = command("demo", *TINY, "--export", tmp_path / "phone")
+    assert outcome.code == 0, outcome.err
+    model = load_submodel(tmp_path / "phone" / "submodel.safetensors")
+    clicks = np.loadtxt(tmp_path / "phone" / "clicks.txt", np.int64)
+    (trained,) = kept
+    items, n = model.items, len(model.items)
+    samples = Samples(items, np.zeros(n, bool), clicks, np.zeros(n, np.int64), np.full(n, len(clicks)))
+    tables = trained.weights.tables
+    slices = {"items": TableSlice(items, tables["items"][items]), "categories": TableSlice.whole(tables["categories"])}
+    wanted = trained.model.predict(trained.weights.dense, slices, samples, model.user)
+    found = Ranker(model, candidates=n).chances(items, clicks)
+    assert np.abs(found - wanted).max() < 1e-5
+    assert len(items) < len(tables["items"])
+
+
+def test_a_folder_that_cannot_be_made_is_named(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    outcome = command("demo", *TINY, "--export", tmp_path / "file")
+    assert outcome.code == 2
+    assert "--export: " in outcome.err
