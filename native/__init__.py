@@ -7,7 +7,7 @@ layers of neural networks.
 
 from __future__ import annotations
 
-__all__ = ["backends"]
+__all__ = ["Modulus", "backends"]
 
 try:
     import native._native  # noqa: F401 - only to see whether it is there
@@ -19,4 +19,5 @@ except ModuleNotFoundError as error:
         "it needs a C compiler and CMake 3.25 or later."
     ) from None
 
+from native.field import Modulus
 from native.ring import backends

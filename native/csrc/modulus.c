@@ -98,17 +98,6 @@ INLINE word settle(word a, const ring *r)
     return a;
 }
 
-INLINE word watch(word seen, word a, const ring *r)
-{
-    return seen + (word)(a >= r->m);
-}
-
-INLINE int clean(word seen, const ring *r)
-{
-    (void)r;
-    return seen == 0;
-}
-
 #include "modulus_kernels.h"
 
 static const sfl_mod_kernels portable = {KERNELS};

@@ -1,10 +1,11 @@
-/* Vectors modulo an odd m < 2^64 with AVX-512: Montgomery's reduction with R = 2^64 on products of 32-bit limbs. */
+/* Vectors modulo an odd m < 2^64 with AVX-512: Montgomery's reduction with R = 2^64 on products of 32-bit halves. */
 #include "kernels.h"
 
 #ifdef SFL_X86
 #define TARGET __attribute__((target("avx512f,avx512dq")))
 #include "words_avx512.h"
 
+/* top = m 2^shift has its highest bit set; reciprocal = floor((2^128 - 1) / top) - 2^64. */
 typedef struct {
     word m, inverse, unit, square, shift, top, reciprocal;
 } ring;
@@ -12,14 +13,27 @@ typedef struct {
 INLINE ring prepare(uint64_t m)
 {
     const mod_constants p = mod_prepare(m, 64);
-    const unsigned s = (unsigned)__builtin_clzll(m);
-    return (ring){fill(m), fill(p.inverse), fill(p.unit), fill(p.square), fill(s), fill(m<<s), fill((uint64_t)(~(sfl_u128)0 / (m << s)))};
+    const uint64_t shift = (uint64_t)__builtin_clzll(m), top = m << shift;
+    return (ring){
+        .m = fill(m),
+        .inverse = fill(p.inverse),
+        .unit = fill(p.unit),
+        .square = fill(p.square),
+        .shift = fill(shift),
+        .top = fill(top),
+        .reciprocal = fill((uint64_t)(~(sfl_u128)0 / top)),
+    };
+}
+
+INLINE word plus_where(word a, __mmask8 where, word b)
+{
+    return _mm512_mask_add_epi64(a, where, a, b);
 }
 
 INLINE word subtract(word a, word b, const ring *r)
 {
     const word difference = _mm512_sub_epi64(a, b);
-    return _mm512_mask_add_epi64(difference, _mm512_cmplt_epu64_mask(a, b), difference, r->m);
+    return plus_where(difference, _mm512_cmplt_epu64_mask(a, b), r->m);
 }
 
 INLINE word add(word a, word b, const ring *r)
@@ -44,18 +58,17 @@ INLINE word times(word a, word b, const ring *r)
     return subtract(high(a, b), high(quotient, r->m), r);
 }
 
-/* Without Montgomery: the product of two words by the reciprocal of m (Moeller and Granlund 2011, algorithm 4), with m
- * and one factor moved up until the top bit of m is set. */
+/* The product of two plain factors by the reciprocal of top, one factor moved up with it (Moeller and Granlund, "Improved
+ * division by invariant integers", 2011, algorithm 4): less work than two of Montgomery's products. */
 INLINE word multiply(word a, word b, const ring *r)
 {
-    const word up = _mm512_sllv_epi64(a, r->shift), over = high(up, b), under = _mm512_mullo_epi64(up, b);
-    const word rest = _mm512_add_epi64(_mm512_mullo_epi64(over, r->reciprocal), under);
-    word quotient = _mm512_add_epi64(high(over, r->reciprocal), over);
-    quotient = _mm512_mask_add_epi64(quotient, _mm512_cmplt_epu64_mask(rest, under), quotient, fill(1));
-    const word taken = _mm512_mullo_epi64(quotient, r->top);
-    word left = _mm512_sub_epi64(_mm512_sub_epi64(under, taken), r->top);
-    left = _mm512_mask_add_epi64(left, _mm512_cmpgt_epu64_mask(left, rest), left, r->top);
-    return _mm512_srlv_epi64(_mm512_min_epu64(left, _mm512_sub_epi64(left, r->top)), r->shift);
+    const word up = _mm512_sllv_epi64(a, r->shift), upper = high(up, b), lower = _mm512_mullo_epi64(up, b);
+    const word fraction = _mm512_add_epi64(_mm512_mullo_epi64(upper, r->reciprocal), lower);
+    word quotient = _mm512_add_epi64(_mm512_add_epi64(high(upper, r->reciprocal), upper), fill(1));
+    quotient = plus_where(quotient, _mm512_cmplt_epu64_mask(fraction, lower), fill(1));
+    word rest = _mm512_sub_epi64(lower, _mm512_mullo_epi64(quotient, r->top));
+    rest = plus_where(rest, _mm512_cmpgt_epu64_mask(rest, fraction), r->top);
+    return _mm512_srlv_epi64(_mm512_min_epu64(rest, _mm512_sub_epi64(rest, r->top)), r->shift);
 }
 
 INLINE word plus(word a, word b, const ring *r)
@@ -67,17 +80,6 @@ INLINE word settle(word a, const ring *r)
 {
     (void)r;
     return a;
-}
-
-INLINE word watch(word seen, word a, const ring *r)
-{
-    (void)r;
-    return larger(seen, a);
-}
-
-INLINE int clean(word seen, const ring *r)
-{
-    return all_below(seen, r->m);
 }
 
 #include "modulus_kernels.h"

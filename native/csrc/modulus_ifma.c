@@ -64,17 +64,6 @@ INLINE word settle(word a, const ring *r)
     return a;
 }
 
-INLINE word watch(word seen, word a, const ring *r)
-{
-    (void)r;
-    return larger(seen, a);
-}
-
-INLINE int clean(word seen, const ring *r)
-{
-    return all_below(seen, r->m);
-}
-
 #include "modulus_kernels.h"
 
 int sfl_mod_ifma_usable(void)

@@ -6,15 +6,17 @@
  *   fill(x), load(a, n, rest), store(a, n, x), put(x, lane, y)
  *                       x everywhere; the first n residues of an array, in the other lanes those of rest; the way back;
  *                       x with y in that lane, if there is one
- *   ring, prepare(m)    the constants of a modulus; words unit = R mod m and square = R^2 mod m, for the file's own R
+ *   watch(seen, a, m), clean(seen, m)
+ *                       notes whether a is below m; whether all were
+ *   ring, prepare(m)    the constants of a modulus: words m, unit = R mod m and square = R^2 mod m, R the file's own
  *   add, subtract
  *   times(a, b)         a b / R, loose; a may be loose, or a sum that plus gave
  *   multiply(a, b)      a b, loose
  *   settle(a)           canonical from loose
  *   plus(a, b)          a + b for a loose a; only times takes it
- *   watch(seen, a), clean(seen)     notes whether a is below m; whether all were
  *
- * and after it its backend, with KERNELS. A residue is entered as a R: the product of one that is and one that is not is the plain product. */
+ * and after it names KERNELS. A residue a is entered as a R: times of one that is and one that is not is the plain
+ * product, times of two that are is entered again. */
 
 #define CHAINS 8 /* independent products that hide the latency of one */
 #define BLOCK (CHAINS * WIDTH)
@@ -58,8 +60,8 @@ INLINE word step(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t n, 
 {
     const word x = load(a, n, fill(0)), y = op == SCALE ? factor : load(b, n, fill(0));
     store(out, n, apply(op, x, y, r));
-    seen = watch(seen, x, r);
-    return op == SCALE ? seen : watch(seen, y, r);
+    seen = watch(seen, x, r->m);
+    return op == SCALE ? seen : watch(seen, y, r->m);
 }
 
 INLINE int elementwise(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count, operation op, word factor,
@@ -69,7 +71,7 @@ INLINE int elementwise(uint64_t *out, const uint64_t *a, const uint64_t *b, size
     size_t i = 0;
     for (; i + WIDTH <= count; i += WIDTH) seen = step(out + i, a + i, b + i, WIDTH, op, factor, seen, r);
     if (i < count) seen = step(out + i, a + i, b + i, count - i, op, factor, seen, r);
-    return clean(seen, r);
+    return clean(seen, r->m);
 }
 
 TARGET static int add_all(uint64_t *out, const uint64_t *a, const uint64_t *b, size_t count, uint64_t m)
@@ -104,7 +106,7 @@ INLINE word power_block(uint64_t *out, const uint64_t *a, size_t count, uint64_t
     load_block(base, a, count, fill(0));
     EACH(c, CHAINS)
     {
-        seen = watch(seen, base[c], r);
+        seen = watch(seen, base[c], r->m);
         base[c] = enter(base[c], r);
         power[c] = r->unit;
     }
@@ -124,7 +126,7 @@ TARGET static int power_all(uint64_t *out, const uint64_t *a, size_t count, uint
     const ring r = prepare(m);
     word seen = fill(0);
     for (size_t i = 0; i < count; i += BLOCK) seen = power_block(out + i, a + i, count - i, exponent, seen, &r);
-    return clean(seen, &r);
+    return clean(seen, r.m);
 }
 
 /* ---- Sums of products ---- */
@@ -137,7 +139,7 @@ INLINE void dot_block(word sum[CHAINS], const uint64_t *a, const uint64_t *b, si
     load_block(y, b, count, fill(0));
     EACH(c, CHAINS)
     {
-        *seen = watch(watch(*seen, x[c], r), y[c], r);
+        *seen = watch(watch(*seen, x[c], r->m), y[c], r->m);
         sum[c] = add(sum[c], settle(times(x[c], y[c], r), r), r);
     }
 }
@@ -156,7 +158,7 @@ TARGET static int dot_all(uint64_t *out, const uint64_t *a, const uint64_t *b, s
     *out = 0;
     for (i = 0; i < BLOCK; i++) *out = mod_add(*out, lanes[i], m);
     sfl_wipe(lanes, sizeof lanes);
-    return clean(seen, &r);
+    return clean(seen, r.m);
 }
 #else
 /* In 192 bits, top * 2^128 + sum, and reduced once. */
@@ -193,7 +195,7 @@ TARGET static int inverse_all(uint64_t *out, const uint64_t *a, size_t count, ui
         store_block(out + i, count - i, product, &r);
         EACH(c, CHAINS)
         {
-            seen = watch(seen, x[c], &r);
+            seen = watch(seen, x[c], r.m);
             product[c] = settle(times(product[c], x[c], &r), &r);
         }
     }
@@ -212,7 +214,7 @@ TARGET static int inverse_all(uint64_t *out, const uint64_t *a, size_t count, ui
         store_block(out + i, count - i, before, &r);
     }
     sfl_wipe(ends, sizeof ends);
-    return clean(seen, &r) & units;
+    return clean(seen, r.m) & units;
 }
 
 /* ---- Values of polynomials (Horner) ----
@@ -223,6 +225,14 @@ typedef struct {
     size_t terms, polynomials;
 } family;
 
+/* The first n lanes, `stride` words apart. */
+INLINE void scatter(uint64_t *out, size_t stride, size_t n, word x)
+{
+    uint64_t lanes[WIDTH];
+    store(lanes, WIDTH, x);
+    for (size_t i = 0; i < WIDTH && i < n; i++) out[stride * i] = lanes[i];
+}
+
 /* `across` registers of points times `deep` polynomials, which hide each other's latency. */
 INLINE word evaluate_tile(uint64_t *out, const family *f, size_t across, size_t deep, const uint64_t *points,
                           size_t count, word seen, const ring *r)
@@ -231,7 +241,7 @@ INLINE word evaluate_tile(uint64_t *out, const family *f, size_t across, size_t 
     load_block(x, points, count < across * WIDTH ? count : across * WIDTH, fill(0));
     EACH(w, across)
     {
-        seen = watch(seen, x[w], r);
+        seen = watch(seen, x[w], r->m);
         x[w] = enter(x[w], r);
         EACH(p, deep) value[w][p] = fill(0);
     }
@@ -244,12 +254,9 @@ INLINE word evaluate_tile(uint64_t *out, const family *f, size_t across, size_t 
     }
     EACH(w, across)
     {
-        EACH(p, deep)
-        {
-            uint64_t lanes[WIDTH];
-            store(lanes, WIDTH, settle(times(value[w][p], r->unit, r), r));
-            for (size_t i = 0; i < WIDTH && w * WIDTH + i < count; i++) out[(w * WIDTH + i) * f->polynomials + p] = lanes[i];
-        }
+        if (count <= w * WIDTH) break;
+        uint64_t *const at = out + w * WIDTH * f->polynomials;
+        EACH(p, deep) scatter(at + p, f->polynomials, count - w * WIDTH, settle(times(value[w][p], r->unit, r), r));
     }
     return seen;
 }
@@ -260,7 +267,7 @@ TARGET static int evaluate_all(uint64_t *out, const uint64_t *coefficients, size
     const ring r = prepare(m);
     word seen = fill(0);
     for (size_t i = 0; i < terms * polynomials; i += WIDTH) {
-        seen = watch(seen, load(coefficients + i, terms * polynomials - i, fill(0)), &r);
+        seen = watch(seen, load(coefficients + i, terms * polynomials - i, fill(0)), r.m);
     }
     for (size_t p = 0; p < polynomials;) {
         const family f = {coefficients + p, terms, polynomials};
@@ -272,7 +279,7 @@ TARGET static int evaluate_all(uint64_t *out, const uint64_t *coefficients, size
         }
         p += deep;
     }
-    return clean(seen, &r);
+    return clean(seen, r.m);
 }
 
 /* ---- Products of differences, as in Lagrange's denominators ---- */

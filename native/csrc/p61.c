@@ -3,13 +3,12 @@
 #include "words_portable.h"
 
 typedef struct {
-    word unit, square;
+    word m, unit, square;
 } ring;
 
 INLINE ring prepare(uint64_t m)
 {
-    (void)m;
-    return (ring){1, 1};
+    return (ring){m, 1, 1};
 }
 
 INLINE word add(word a, word b, const ring *r)
@@ -46,18 +45,6 @@ INLINE word settle(word a, const ring *r)
 {
     (void)r;
     return p61_canonical(a);
-}
-
-INLINE word watch(word seen, word a, const ring *r)
-{
-    (void)r;
-    return seen + (word)(a >= P);
-}
-
-INLINE int clean(word seen, const ring *r)
-{
-    (void)r;
-    return seen == 0;
 }
 
 #include "modulus_kernels.h"

@@ -66,17 +66,6 @@ INLINE word settle(word a, const ring *r)
     return smaller(a, _mm512_sub_epi64(a, r->m));
 }
 
-INLINE word watch(word seen, word a, const ring *r)
-{
-    (void)r;
-    return larger(seen, a);
-}
-
-INLINE int clean(word seen, const ring *r)
-{
-    return all_below(seen, r->m);
-}
-
 #include "modulus_kernels.h"
 
 int sfl_p61_avx512_usable(void)

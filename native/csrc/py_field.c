@@ -237,10 +237,13 @@ static PyObject *shamir_share(PyObject *Py_UNUSED(module), PyObject *args)
     const sfl_mod_kernels *field = NULL;
     uint64_t *scratch = NULL;
     int done = 0;
-    if (!PyArg_ParseTuple(args, "zOOOO:shamir_share", &name, &out_arg, &secrets_arg, &random_arg, &points_arg)) return NULL;
+    if (!PyArg_ParseTuple(args, "zOOOO:shamir_share", &name, &out_arg, &secrets_arg, &random_arg, &points_arg)) {
+        return NULL;
+    }
     const int failed =
         !(field = find_field(name, SFL_P61)) || sfl_view(&out, out_arg, "out", SFL_WRITE, 3, 8) ||
-        sfl_view(&secrets, secrets_arg, "secrets", SFL_READ, 2, 1) || sfl_view(&random, random_arg, "random", SFL_READ, 3, 8) ||
+        sfl_view(&secrets, secrets_arg, "secrets", SFL_READ, 2, 1) ||
+        sfl_view(&random, random_arg, "random", SFL_READ, 3, 8) ||
         sfl_view(&points, points_arg, "points", SFL_READ, 1, 8) || sfl_shape(&secrets, "secrets", 0, out.shape[0]) ||
         sfl_shape(&secrets, "secrets", 1, 32) || sfl_shape(&random, "random", 0, out.shape[0]) ||
         sfl_shape(&random, "random", 2, SFL_LIMBS) || sfl_shape(&points, "points", 0, out.shape[1]) ||
@@ -272,7 +275,8 @@ static PyObject *shamir_reconstruct(PyObject *Py_UNUSED(module), PyObject *args)
     if (!PyArg_ParseTuple(args, "zOOO:shamir_reconstruct", &name, &out_arg, &points_arg, &shares_arg)) return NULL;
     const int failed =
         !(field = find_field(name, SFL_P61)) || sfl_view(&out, out_arg, "out", SFL_WRITE, 2, 1) ||
-        sfl_view(&points, points_arg, "points", SFL_READ, 1, 8) || sfl_view(&shares, shares_arg, "shares", SFL_READ, 3, 8) ||
+        sfl_view(&points, points_arg, "points", SFL_READ, 1, 8) ||
+        sfl_view(&shares, shares_arg, "shares", SFL_READ, 3, 8) ||
         sfl_shape(&out, "out", 1, 32) || sfl_shape(&shares, "shares", 0, out.shape[0]) ||
         sfl_shape(&shares, "shares", 1, points.shape[0]) || sfl_shape(&shares, "shares", 2, SFL_LIMBS) ||
         sfl_apart(&out, &points, "points", 0) || sfl_apart(&out, &shares, "shares", 0) ||
@@ -301,7 +305,7 @@ PyMethodDef sfl_field_methods[] = {
     METHOD(mod_power, "(backend, out, a, exponent, m, /)", "out = a ** exponent; False when one is no residue."),
     METHOD(mod_inverse, "(backend, out, a, m, /)", "out = 1 / a; False when one is no residue or has no inverse."),
     METHOD(mod_dot, "(backend, a, b, m, /)", "The sum of a * b; None when one is no residue."),
-    METHOD(mod_evaluate, "(backend, out, coefficients, points, m, /)", "Values at points; False when one is no residue."),
+    METHOD(mod_evaluate, "(backend, out, coefficients, points, m, /)", "out = values; False when one is no residue."),
     METHOD(mod_lagrange, "(backend, out, points, at, m, /)", "Weights of f(at); False when there are none."),
     METHOD(shamir_share, "(backend, out, secrets, random, points, /)", "False when a word is no field element."),
     METHOD(shamir_reconstruct, "(backend, out, points, shares, /)", "False when the shares give no secrets."),

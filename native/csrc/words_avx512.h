@@ -40,15 +40,16 @@ INLINE word put(word x, size_t lane, word y)
     return _mm512_mask_mov_epi64(x, lane < WIDTH ? (__mmask8)(1U << lane) : 0, y);
 }
 
-/* The larger, lane by lane: what was seen is below m when the largest was. */
-INLINE word larger(word a, word b)
+/* The largest of each lane. */
+INLINE word watch(word seen, word a, word m)
 {
-    return _mm512_max_epu64(a, b);
+    (void)m;
+    return _mm512_max_epu64(seen, a);
 }
 
-INLINE int all_below(word a, word m)
+INLINE int clean(word seen, word m)
 {
-    return _mm512_cmpge_epu64_mask(a, m) == 0;
+    return _mm512_cmpge_epu64_mask(seen, m) == 0;
 }
 
 #endif

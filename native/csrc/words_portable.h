@@ -32,4 +32,16 @@ INLINE word put(word x, size_t lane, word y)
     return lane == 0 ? y : x;
 }
 
+/* How many were not below m. */
+INLINE word watch(word seen, word a, word m)
+{
+    return seen + (word)(a >= m);
+}
+
+INLINE int clean(word seen, word m)
+{
+    (void)m;
+    return seen == 0;
+}
+
 #endif

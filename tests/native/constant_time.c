@@ -88,6 +88,7 @@ static void modulus(const sfl_mod_kernels *field, uint64_t m)
     out[0] = (uint64_t)field->evaluate(out, words, COUNT, 1, more, COUNT, m);
 }
 
+/* Valgrind knows no AVX-512: of the arithmetics it runs the portable ones, whose loops the others share. */
 static void moduli(void)
 {
     static const uint64_t m[] = {3, SFL_P61, UINT64_MAX - 58};

@@ -159,6 +159,15 @@ def test_b5_words_outside_the_field(backend: str, word: int, at: tuple[int, int,
         reconstruct(points(1, 2), shares, 2, backend=backend)
 
 
+@every_backend
+def test_b5_a_second_name_for_the_same_element(backend: str) -> None:
+    """x + P61 stands for x, and would give the secret: a share has one encoding."""
+    shares = share(SECRETS, 2, points(1, 2))
+    shares[1, 0, 2] += P61
+    with pytest.raises(FieldError, match="not below"):
+        reconstruct(points(1, 2), shares, 2, backend=backend)
+
+
 @pytest.mark.parametrize(("limb", "bound"), [(0, 2**56), (3, 2**56), (4, 2**32)])
 def test_b5_limbs_that_are_too_long(limb: int, bound: int) -> None:
     """A share of threshold 1 is the limbs themselves."""
