@@ -94,8 +94,8 @@ def test_every_length_stays_inside_its_arrays(backend: str, count: int) -> None:
 @pytest.mark.slow
 @backends
 def test_the_largest_filter(backend: str) -> None:
-    """Cells up to 2^32 - 1: positions of 32 bits, words of 27."""
-    cells, hashes, keys = 2**32 - 1, 5, np.arange(0, 2**40, 2**30, dtype=np.uint64)
+    """Cells up to 2^32 - 1: positions of 32 bits, words of 27; and a key that falls elsewhere if its step is even."""
+    cells, hashes, keys = 2**32 - 1, 32, as_keys([*range(0, 2**40, 2**30), 119_550_737])
     bits = filled(backend, keys, cells, hashes)
     expected = {cell for key in keys.tolist() for cell in reference.filter_cells(key, cells, hashes)}
     words = np.flatnonzero(bits)

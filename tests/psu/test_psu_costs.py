@@ -88,6 +88,12 @@ def test_lost_indices_are_as_many_as_expected(plan, holders):
     assert expected <= sum(count * plan.loss_probability(x) for x, count in holders.items()) * (1 + 1e-12)
 
 
+def test_an_index_is_not_among_what_else_falls_into_its_cells():
+    plan = UnionPlan("filter", 10, 2, 9, 1, 2, 3)
+    assert plan.expected_lost({1: 1}) == 0
+    assert plan.expected_lost({1: 2}) == pytest.approx(2 * (1 - (1 - 1 / 3) ** 3))  # two residues in the only cell
+
+
 def test_lost_indices_of_a_bitmap_are_those_of_all_blindings():
     plan = UnionPlan("bitmap", 10, 3, 3, 10, 2, 1)
     for holders in (1, 2, 3):

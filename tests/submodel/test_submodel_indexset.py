@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import psu
@@ -52,6 +52,8 @@ def sets(draw: st.DrawFn) -> tuple[list[int], int]:
 
 
 @given(sets())
+@example(([16, 17, 18, 23], 32))  # a bitmap with free bytes
+@example(([128, 16_512], 10**6))  # gaps whose first byte is the high bit alone
 def test_a_set_comes_back_from_the_shorter_of_two_forms(drawn: tuple[list[int], int]) -> None:
     values, size = drawn
     data = encode(array(values), size)
@@ -149,6 +151,8 @@ def test_d7_what_is_no_set_is_not_encoded(values: list[int]) -> None:
 
 
 @given(sets())
+@example(([16, 17, 18, 23], 32))
+@example(([128, 16_512], 10**6))
 def test_d4_indices_can_be_counted_before_they_take_memory(drawn: tuple[list[int], int]) -> None:
     assert count(encode(array(drawn[0]), drawn[1])) == len(drawn[0])
 
@@ -171,9 +175,21 @@ def test_d4_a_set_takes_memory_for_its_indices_and_not_for_its_universe(form: st
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("universe", [10**3, 10**4, 10**5, 10**6, 10**7, 10**8, 10**9])
-def test_the_plan_knows_how_long_an_announced_union_is(universe: int) -> None:
-    plan = psu.plan_union(universe, max(100, universe // 5000), clients=100)
+@pytest.mark.parametrize(
+    ("universe", "union"),
+    [
+        (10**3, 100),
+        (10**4, 100),
+        (10**5, 100),
+        (10**6, 200),
+        (10**7, 2000),
+        (10**8, 20_000),
+        (10**9, 200),
+        (10**9, 10**5),
+    ],
+)
+def test_the_plan_knows_how_long_an_announced_union_is(universe: int, union: int) -> None:
+    plan = psu.plan_union(universe, union, clients=100)
     size = round(plan.expected_union + plan.expected_false)
-    union = np.sort(np.random.default_rng(2).choice(universe, size, replace=False))
-    assert len(encode(union, universe)) == pytest.approx(plan.bytes_down, abs=2 * size**0.5)
+    decoded = np.sort(np.random.default_rng(2).choice(universe, size, replace=False))
+    assert len(encode(decoded, universe)) == pytest.approx(plan.bytes_down, abs=2 * size**0.5)
