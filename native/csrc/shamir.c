@@ -23,6 +23,13 @@ static int join(uint8_t *secret, const uint64_t limbs[SFL_LIMBS])
     return over == 0;
 }
 
+/* What the arithmetic left below the frame of its caller, where this one lies. */
+__attribute__((noinline)) static void wipe_stack(void)
+{
+    uint8_t below[1 << 13];
+    sfl_wipe(below, sizeof below);
+}
+
 int sfl_shamir_share(const sfl_mod_kernels *field, uint64_t *shares, uint64_t *scratch, const uint8_t *secrets,
                      const uint64_t *random, size_t number, size_t degree, const uint64_t *points, size_t count)
 {
@@ -33,6 +40,7 @@ int sfl_shamir_share(const sfl_mod_kernels *field, uint64_t *shares, uint64_t *s
         elements &= field->evaluate(shares + SFL_LIMBS * count * s, scratch, degree + 1, SFL_LIMBS, points, count, P);
     }
     sfl_wipe(scratch, SFL_LIMBS * (degree + 1) * sizeof *scratch);
+    wipe_stack();
     return elements;
 }
 
@@ -57,17 +65,25 @@ static int weighted_sum(uint64_t limbs[SFL_LIMBS], const uint64_t *weights, cons
     return outside == 0;
 }
 
+/* In a frame of its own, which wipe_stack overwrites. */
+__attribute__((noinline)) static int open_secret(uint8_t *secret, const uint64_t *weights, const uint64_t *words,
+                                                 size_t count)
+{
+    uint64_t limbs[SFL_LIMBS];
+    const int elements = weighted_sum(limbs, weights, words, count);
+    return join(secret, limbs) & elements;
+}
+
 int sfl_shamir_reconstruct(const sfl_mod_kernels *field, uint8_t *secrets, uint64_t *scratch, const uint64_t *points,
                            const uint64_t *shares, size_t number, size_t count)
 {
-    uint64_t limbs[SFL_LIMBS], *const weights = scratch + count;
+    uint64_t *const weights = scratch + count;
     int good = 1;
     for (size_t i = 0; i < count; i++) good &= points[i] != 0;
     if (!good || !sfl_mod_lagrange(field, weights, scratch, points, count, 0, P)) return 0;
     for (size_t s = 0; s < number; s++) {
-        good &= weighted_sum(limbs, weights, shares + SFL_LIMBS * count * s, count);
-        good &= join(secrets + 32 * s, limbs);
+        good &= open_secret(secrets + 32 * s, weights, shares + SFL_LIMBS * count * s, count);
     }
-    sfl_wipe(limbs, sizeof limbs);
+    wipe_stack();
     return good;
 }

@@ -30,7 +30,7 @@ OPTIONS = ("-std=gnu11", "-fPIC", f"@{CSRC / 'options.txt'}", "-Wshadow", "-Werr
 STATIC = ("-static", "-no-pie")  # all of the program in one disassembly, at the addresses where it runs
 
 ZEROS, LARGEST, RANDOM, ALSO_RANDOM = "0", "1", "2", "3"  # secrets of constant_time.c
-WIPED = "mask_"
+WIPED = ("mask_", "shamir_")
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("cc", "valgrind", "objdump")]
 x86_64 = pytest.mark.skipif(platform.machine() != "x86_64", reason="lockstep.c knows the registers of x86-64")
@@ -120,7 +120,7 @@ def bytes_left(program: Path, name: str) -> int:
 
 def test_b9_nothing_of_a_key_or_a_secret_stays_on_the_stack(program: Path) -> None:
     wiped = [name for name in kernels_of(program) if name.startswith(WIPED)]
-    assert len(wiped) == 6
+    assert len(wiped) == 8
     assert {name: bytes_left(program, name) for name in wiped} == dict.fromkeys(wiped, 0)
 
 
