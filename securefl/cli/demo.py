@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from securefl.config import Config
     from securefl.datasets import ClickLog
     from securefl.federation.records import RunSummary
+    from securefl.store import SqliteDisclosures
 
 __all__ = ["demo"]
 
@@ -56,6 +58,7 @@ def demo(
     json: Annotated[str | None, _option(OUTPUT, "FILE", "Everything as JSON; - for standard output.")] = None,
     report: Annotated[Path | None, _option(OUTPUT, "FILE", "A page with plots, HTML in one file.")] = None,
     export: Annotated[Path | None, _option(OUTPUT, "DIR", "One client's trained submodel, to rank with.")] = None,
+    ledger: Annotated[Path | None, _option(OUTPUT, "FILE", "What each round released, for securefl audit.")] = None,
 ) -> None:
     """Run a few rounds on this machine: what they cost, what the model learned, and what stayed hidden.
 
@@ -70,6 +73,8 @@ def demo(
     [bold]securefl demo --data clicks.csv --privacy 3/4 --json -[/]
 
     [bold]securefl demo --set privacy.honest_claimants=3 --set training.learning_rate=0.5[/]
+
+    [bold]securefl demo --rounds 10 --ledger run.db[/], then [bold]securefl audit --ledger run.db[/]
     """
     from securefl.cli.export import check_folder
     from securefl.cli.settings import configuration
@@ -90,7 +95,7 @@ def demo(
     _check_outputs(json, report)
     if export is not None:
         check_folder(export, "--export")
-    summary = _run(settings, processes or available_cores(), export)
+    summary = _run(settings, processes or available_cores(), export, ledger)
     _deliver(summary, json, report)
     _judge(summary)
 
@@ -113,7 +118,7 @@ def available_cores() -> int:
     return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
-def _run(config: Config, processes: int, export: Path | None) -> RunSummary:
+def _run(config: Config, processes: int, export: Path | None, ledger: Path | None) -> RunSummary:
     from securefl.cli.console import TerminalProgress, stderr
     from securefl.cli.export import exporter
     from securefl.config import warnings
@@ -123,10 +128,15 @@ def _run(config: Config, processes: int, export: Path | None) -> RunSummary:
     for warning in warnings(config):
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
     log = _click_log(config, console)
-    with TerminalProgress(console) as progress:
-        if export is None:
-            return local.run(config, log, progress, processes=processes)
-        return local.run(config, log, progress, processes=processes, keep=exporter(log, export))
+    keep = None if export is None else exporter(log, export)
+    with _disclosures(ledger) as disclosures, TerminalProgress(console) as progress:
+        return local.run(config, log, progress, processes=processes, keep=keep, disclosures=disclosures)
+
+
+def _disclosures(ledger: Path | None) -> AbstractContextManager[SqliteDisclosures | None]:
+    from securefl.store import SqliteDisclosures
+
+    return nullcontext() if ledger is None else SqliteDisclosures(ledger)
 
 
 def _click_log(config: Config, console: Console) -> ClickLog:

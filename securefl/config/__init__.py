@@ -14,7 +14,7 @@ from securefl.config.checks import (
     validate,
     warnings,
 )
-from securefl.config.loading import load, load_preset, override, parse, preset_names
+from securefl.config.loading import from_table, load, load_preset, override, parse, preset_names
 from securefl.config.schema import Cohort, Config, Data, Privacy, SecAgg, Training, Union
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "load",
     "load_preset",
     "parse",
+    "from_table",
     "override",
     "preset_names",
     "check_meaning",

@@ -16,7 +16,7 @@ from msgspec import inspect
 from securefl.config.schema import Config
 from securefl.errors import ConfigurationError
 
-__all__ = ["load", "load_preset", "parse", "override", "preset_names"]
+__all__ = ["load", "load_preset", "parse", "from_table", "override", "preset_names"]
 
 Table = Mapping[str, Any]
 _PRESETS = resources.files("securefl") / "presets"
@@ -50,6 +50,11 @@ def parse(text: str, source: str = "configuration") -> Config:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{source}: not TOML: {error}") from None
+    return _convert(table)
+
+
+def from_table(table: Table) -> Config:
+    """The configuration of plain values by section, as ``msgspec.to_builtins`` has them. Raises ConfigurationError."""
     return _convert(table)
 
 

@@ -29,9 +29,13 @@ class ClearUpdate:
 
     dense: NDArray[np.int64]
     tables: Mapping[str, NDArray[np.int64]]
+    contributors: Mapping[str, NDArray[np.int64]]
+    """By table: how many put a weight above 0 into each row, int64 (rows,)."""
 
     def __add__(self, other: ClearUpdate) -> ClearUpdate:
-        return ClearUpdate(self.dense + other.dense, {n: t + other.tables[n] for n, t in self.tables.items()})
+        return ClearUpdate(
+            self.dense + other.dense, _added(self.tables, other.tables), _added(self.contributors, other.contributors)
+        )
 
     def equals(self, opened: RoundSums) -> bool:
         """Whether every row sum, row count, dense sum and dense count is the same."""
@@ -39,6 +43,12 @@ class ClearUpdate:
         return bool((np.append(opened.dense, opened.dense_count) == self.dense).all()) and all(
             bool((np.column_stack([t.sums, t.counts]) == self.tables[name]).all()) for name, t in tables
         )
+
+
+def _added(
+    some: Mapping[str, NDArray[np.int64]], others: Mapping[str, NDArray[np.int64]]
+) -> Mapping[str, NDArray[np.int64]]:
+    return {name: values + others[name] for name, values in some.items()}
 
 
 def add_updates(updates: Iterable[QuantizedUpdate], shapes: RoundShapes) -> ClearUpdate:
@@ -66,12 +76,15 @@ class RoundShapes:
     def zeros(self) -> ClearUpdate:
         """An empty sum."""
         tables = {name: np.zeros((rows.size, self.widths[name] + 1), np.int64) for name, rows in self.rows.items()}
-        return ClearUpdate(np.zeros(self.dense + 1, np.int64), tables)
+        contributors = {name: np.zeros(rows.size, np.int64) for name, rows in self.rows.items()}
+        return ClearUpdate(np.zeros(self.dense + 1, np.int64), tables, contributors)
 
 
 def _spread(update: QuantizedUpdate, shapes: RoundShapes) -> ClearUpdate:
     out = shapes.zeros()
     for name, (indices, values) in update.tables.items():
         up = np.isin(indices, shapes.rows[name])
-        out.tables[name][np.searchsorted(shapes.rows[name], indices[up])] = values[up]
-    return ClearUpdate(update.dense, out.tables)
+        places = np.searchsorted(shapes.rows[name], indices[up])
+        out.tables[name][places] = values[up]
+        out.contributors[name][places] = values[up, -1] > 0
+    return ClearUpdate(update.dense, out.tables, out.contributors)

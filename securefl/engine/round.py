@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from securefl.engine.clear import RoundShapes
+import numpy as np
+from numpy.typing import NDArray
+
+from securefl.engine.clear import ClearUpdate, RoundShapes
 from securefl.engine.exchange import Exchange
 from securefl.engine.fleet import Fleet
 from securefl.engine.losses import Losses
@@ -15,8 +19,11 @@ from securefl.federation.progress import Progress
 from securefl.federation.records import PHASES, RoundRecord
 from securefl.secagg import cut
 from securefl.secagg.messages import MaskedInput
-from securefl.submodel import UNION, UPDATE, RoundSums, SubmodelPlan, SubmodelServer, to_client, to_server
-from securefl.submodel.plan import CELLS
+from securefl.store import Disclosure, Rows
+from securefl.submodel import UNION, UPDATE, RoundSums, SubmodelPlan, SubmodelServer, indexset, to_client, to_server
+from securefl.submodel.messages import Claim
+from securefl.submodel.plan import CELLS, PublicMap
+from securefl.submodel.rows import followed
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,9 @@ class SimulatedRound:
         self._losses, self._progress, self._meter = losses, progress, Meter()
         self._clients = len(server.invited)
         self._done = dict.fromkeys(PHASES, 0)
-        self._exchange = Exchange(server, fleet, to_client, to_server, losses, self._sent)
+        self._exchange = Exchange(server, fleet, to_client, to_server, self._loses, self._sent)
+        self._claims = dict[bytes, bytes]()
+        self._clear_sums: ClearUpdate | None = None
         self._abort: str | None = None
 
     def play(self) -> RoundSums | None:
@@ -78,6 +87,39 @@ class SimulatedRound:
             seconds=self._meter.seconds,
         )
 
+    def disclosure(self, users: Mapping[bytes, str], memo: str, maps: Mapping[str, PublicMap]) -> Disclosure:
+        """What the round released, and to whom it can be traced. A claim counts when it is sent, heard or not."""
+        server, opened = self._server, self._opened()
+        union = np.zeros(0, np.int64) if server.union is None else server.union
+        survivors = [] if opened is None else list(map(server.name_of, opened.survivors))
+        claimed = [union[indexset.decode(self._claims[name], union.size)] for name in survivors]
+        return Disclosure(
+            round=self._number,
+            finished=opened is not None,
+            cohort=tuple(users.values()),
+            claimed={users[name]: memo for name in self._claims},
+            union=union,
+            survivors=tuple(users[name] for name in survivors),
+            left_out=0 if opened is None else opened.rows_left_out,
+            rows={} if opened is None else self._rows(opened, claimed, maps),
+        )
+
+    def _rows(
+        self, opened: RoundSums, claimed: list[NDArray[np.int64]], maps: Mapping[str, PublicMap]
+    ) -> dict[str, Rows]:
+        contributors = self._clear(opened).contributors
+        rows = {}
+        for name, table in opened.tables.items():
+            own = claimed if name not in maps else [followed(indices, maps[name]) for indices in claimed]
+            claimants = sum((np.isin(table.indices, one).astype(np.int64) for one in own), np.zeros_like(table.indices))
+            rows[name] = Rows(table.indices, claimants, table.counts, contributors[name])
+        return rows
+
+    def _loses(self, client: bytes, message: Any) -> bool:
+        if isinstance(message, Claim):
+            self._claims[client] = message.positions
+        return self._losses(client, message)
+
     def _opened(self) -> RoundSums | None:
         return self._server.sums if UPDATE in self._server.results else None
 
@@ -113,7 +155,11 @@ class SimulatedRound:
         return UnionCheck(exact, server.union.size - len(found), clear.held.size - len(found))
 
     def _update_is_exact(self, opened: RoundSums | None) -> bool:
-        if opened is None:
-            return True
-        names = [self._server.name_of(u) for u in opened.survivors]
-        return self._fleet.clear_update(names, RoundShapes.of(opened)).equals(opened)
+        return opened is None or self._clear(opened).equals(opened)
+
+    def _clear(self, opened: RoundSums) -> ClearUpdate:
+        """The survivors' own inputs, added up."""
+        if self._clear_sums is None:
+            names = [self._server.name_of(u) for u in opened.survivors]
+            self._clear_sums = self._fleet.clear_update(names, RoundShapes.of(opened))
+        return self._clear_sums

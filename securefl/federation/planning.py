@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import psu
-from securefl.config import Config
+from securefl.config import Config, Training
 from securefl.datasets import ClickLog
 from securefl.errors import ConfigurationError
+from securefl.models import DIN
 from securefl.models.interface import Model, TableSpec
 from securefl.secagg import Params, Segment, Sum
 from securefl.secagg.sizes import plain_session
@@ -22,15 +23,26 @@ CLAIM_BYTES = 2
 HALF_FLOAT_BYTES = 2
 
 
+def click_model(training: Training, category: NDArray[np.int64], categories: int) -> DIN:
+    """The model of a run, not yet initialized. `category`: the public map from item to category."""
+    return DIN(
+        category,
+        categories,
+        width=training.dim,
+        history=training.history,
+        embedding_rate=training.embedding_rate,
+        gradient_norm=training.clip,
+    )
+
+
 def round_plan(
-    config: Config, model: Model, maps: Mapping[str, NDArray[np.int64]], expected_union: int
+    config: Config, model: Model, maps: Mapping[str, NDArray[np.int64]], union: psu.UnionPlan
 ) -> SubmodelPlan:
     """The plan of every round of a run. `maps`: the public map of each table after the first."""
-    first = model.tables[0]
     response, training = config.response, config.training
     how = Quantization(training.quantization_bits, training.scale, training.weight_max)
     return SubmodelPlan(
-        union=_union_plan(config, first, expected_union).to_bytes(),
+        union=union.to_bytes(),
         response=(str(response.p1), str(response.p2), str(response.p3), str(response.p4)),
         tables=tuple(
             Table(t.name, t.rows, t.width, map_hash(maps[t.name]) if t.name in maps else b"") for t in model.tables
@@ -75,7 +87,8 @@ def full_model_bytes(params: Params, model: Model, ring_bits: int) -> int:
     return plain_session(msgspec.structs.replace(params, sums=(whole,))).total + size * HALF_FLOAT_BYTES
 
 
-def _union_plan(config: Config, table: TableSpec, expected: int) -> psu.UnionPlan:
+def union_plan(config: Config, table: TableSpec, expected: int) -> psu.UnionPlan:
+    """The cheapest encoding of the union over the rows of `table`. Raises ConfigurationError."""
     claimed = float(config.response.q0)
     row_bytes = table.width * HALF_FLOAT_BYTES + (table.width + 1) * config.secagg.ring_bits / 8
     try:

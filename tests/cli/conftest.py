@@ -29,8 +29,19 @@ class Engine:
     configs: list[Config] = field(default_factory=list)
     users: list[int] = field(default_factory=list)
     processes: list[int] = field(default_factory=list)
+    disclosures: list[object] = field(default_factory=list)
 
-    def run(self, config: Config, log: object, progress: Progress, *, processes: int = 1) -> RunSummary:
+    def run(
+        self,
+        config: Config,
+        log: object,
+        progress: Progress,
+        *,
+        processes: int = 1,
+        disclosures: object = None,
+        **_rest: object,
+    ) -> RunSummary:
+        self.disclosures.append(disclosures)
         self.configs.append(config)
         self.processes.append(processes)
         self.users.append(log.users)  # type: ignore[attr-defined]  # a ClickLog
