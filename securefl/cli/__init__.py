@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import typer
 
 from securefl import __version__
+from securefl.cli.advise import advise
+from securefl.cli.audit import audit
 from securefl.cli.demo import demo
 from securefl.errors import ConfigurationError, SecureFLError
 
@@ -16,7 +18,7 @@ __all__ = ["main", "run"]
 DONE, BAD_INPUT, UNFINISHED, INTERRUPTED = 0, 2, 3, 130
 EXIT_CODES = (
     "Exit codes: 0 done; 1 an unexpected crash; 2 bad input, configuration or usage; "
-    "3 the protocol could not finish; 130 interrupted."
+    "3 the protocol could not finish; 4 the audit warns; 5 the audit fails; 130 interrupted."
 )
 
 app = typer.Typer(
@@ -29,6 +31,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(epilog=EXIT_CODES)(demo)
+app.command(epilog=EXIT_CODES)(audit)
+app.command(epilog=EXIT_CODES)(advise)
 
 
 @app.callback(invoke_without_command=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from securefl.config import Config, load, load_preset, override
 from securefl.errors import ConfigurationError
 
-__all__ = ["configuration"]
+__all__ = ["configuration", "overridden"]
 
 DEFAULT_PRESET = "small"
 
@@ -19,12 +19,17 @@ def configuration(
 ) -> Config:
     """Options that are None were not given. Raises ConfigurationError."""
     if preset is not None and file is not None:
-        raise ConfigurationError("--preset: the settings come from --config already; give one of the two")
+        raise ConfigurationError("--preset: the settings come from a file already; give one of the two")
     base = load(file) if file is not None else load_preset(preset or DEFAULT_PRESET)
     given = {name: value for name, value in options.items() if value is not None}
     if "cohort.seed" in given:
         given["cohort.seed"] = _seed(str(given["cohort.seed"]))
-    return override(base, given | dict(map(_assignment, assignments)))
+    return overridden(override(base, given), assignments)
+
+
+def overridden(config: Config, assignments: Iterable[str]) -> Config:
+    """The configuration with ``section.key=value`` assignments. Raises ConfigurationError."""
+    return override(config, dict(map(_assignment, assignments)))
 
 
 def _seed(text: str) -> int | None:

@@ -1,16 +1,23 @@
-"""The one writer of what people read after a run: JSON, the table of a terminal, a self-contained HTML page."""
+"""The one writer of what people read: of a run and of an audit JSON, the table of a terminal, a page in one file."""
 
 from __future__ import annotations
 
-from securefl.report.document import to_json
+from securefl.report.advice_table import advice_table
+from securefl.report.audit_page import render_audit
+from securefl.report.audit_table import audit_table
+from securefl.report.document import read_audit, to_json
 from securefl.report.files import check_writable, write_text
 from securefl.report.page import render_page, require_plots
 from securefl.report.table import summary_table
 
 __all__ = [
     "to_json",
+    "read_audit",
     "summary_table",
+    "audit_table",
+    "advice_table",
     "render_page",
+    "render_audit",
     "require_plots",
     "check_writable",
     "write_text",

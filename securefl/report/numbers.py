@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from math import exp, inf, isfinite
 
-__all__ = ["size", "seconds", "epsilon", "auc", "auc_short", "times", "odds", "whole", "plain", "NOTHING"]
+__all__ = [
+    "size",
+    "seconds",
+    "epsilon",
+    "auc",
+    "auc_short",
+    "times",
+    "odds",
+    "whole",
+    "plain",
+    "measure",
+    "share",
+    "NOTHING",
+]
 
 NOTHING = "\N{EN DASH}"
 """Stands where there is no value."""
@@ -63,6 +76,32 @@ def plain(value: object) -> str:
     if value is None:
         return NOTHING
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def share(value: float) -> str:
+    """A part of the whole: ``78 %``, ``0.15 %``, ``3.2e-10``."""
+    if 0 < value < 1e-4:
+        return f"{value:.1e}"
+    percent = 100 * value
+    return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.2g} %"
+
+
+def measure(value: float, unit: str) -> str:
+    """A number with its unit, as a figure of an audit has them."""
+    match unit:
+        case _ if value == inf:
+            return "∞"
+        case "nats":
+            return f"ε {value:.2f}"
+        case "probability" | "share":
+            return share(value)
+        case "bytes":
+            return size(value)
+        case "":
+            return f"{value:.3g}"
+        case "bits" | "of the update":
+            return f"{value:.3g} {unit}"
+    return f"{whole(value)} {unit[:-1] if value == 1 else unit}"
 
 
 def _three(value: float) -> str:

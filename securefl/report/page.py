@@ -31,7 +31,7 @@ def render_page(summary: RunSummary) -> str:
 
     response = story.response(summary)
     return (
-        _environment()
+        environment()
         .get_template("run.html.j2")
         .render(
             run=summary,
@@ -49,13 +49,14 @@ def render_page(summary: RunSummary) -> str:
     )
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """Where the templates of all pages are found, with the filters that they use."""
+    found = jinja2.Environment(
         loader=jinja2.PackageLoader("securefl.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {name: getattr(numbers, name) for name in numbers.__all__ if name.islower()}
-    return environment
+    found.filters |= {name: getattr(numbers, name) for name in numbers.__all__ if name.islower()}
+    return found

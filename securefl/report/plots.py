@@ -20,7 +20,7 @@ from securefl.report import numbers
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["bars", "paired_bars", "line", "bounded_line"]
+__all__ = ["COLOURS", "STYLE", "bars", "paired_bars", "line", "bounded_line", "over", "on_line", "svg"]
 
 COLOURS = {
     name: f"#0{index}0{index}0{index}"
@@ -52,7 +52,7 @@ def bars(names: Sequence[str], values: Sequence[float], texts: Sequence[str], *,
         for row, (value, text) in enumerate(zip(values, texts, strict=True)):
             _at_end(axes, value, row, text)
         _room_for_texts(axes, values)
-        return _svg(figure, label)
+        return svg(figure, label)
 
 
 def paired_bars(names: Sequence[str], up: Sequence[float], down: Sequence[float], *, label: str) -> str:
@@ -64,33 +64,33 @@ def paired_bars(names: Sequence[str], up: Sequence[float], down: Sequence[float]
             for row, value in enumerate(values):
                 _at_end(axes, value, row + offset, numbers.size(value))
         _room_for_texts(axes, [*up, *down])
-        return _svg(figure, label)
+        return svg(figure, label)
 
 
 def line(values: Sequence[float | None], *, first: int, label: str, guess: float) -> str:
     """Values over rounds ``first``, ``first + 1``, ...; None is left out. A dotted line marks guessing."""
     points = [(first + index, value) for index, value in enumerate(values) if value is not None]
     with mpl.rc_context(STYLE):
-        figure, axes = _over_rounds()
+        figure, axes = over("round")
         axes.axhline(guess, color=COLOURS["muted"], linewidth=1, linestyle=":")
-        _on_line(axes, "guessing", guess, COLOURS["muted"])
+        on_line(axes, "guessing", guess, COLOURS["muted"])
         axes.plot(*zip(*points, strict=True), color=COLOURS["accent"], linewidth=2.2, marker="o", markersize=5)
         for (x, y), offset, ha in ((points[0], (0, -15), "center"), (points[-1], (8, -3.5), "left")):
             axes.annotate(f"{y:.3f}", (x, y), xytext=offset, textcoords="offset points", ha=ha)
         axes.margins(x=0.12, y=0.3)
-        return _svg(figure, label)
+        return svg(figure, label)
 
 
 def bounded_line(values: Sequence[float], ceiling: float, unbounded: Sequence[float], *, label: str) -> str:
     """Epsilon over rounds 1, 2, ...: what is lost, the ceiling it never passes, and what it would be without a memo."""
     rounds = range(1, len(values) + 1)
     with mpl.rc_context(STYLE):
-        figure, axes = _over_rounds()
+        figure, axes = over("round")
         axes.plot(rounds, unbounded, color=COLOURS["warn"], linewidth=1.4, linestyle="--")
         axes.axhline(ceiling, color=COLOURS["muted"], linewidth=1, linestyle=":")
         axes.plot(rounds, values, color=COLOURS["accent"], linewidth=2.2)
         axes.set_ylim(0, ceiling * 2.2)
-        _on_line(axes, f"never above {ceiling:.2f}", ceiling, COLOURS["ink"])
+        on_line(axes, f"never above {ceiling:.2f}", ceiling, COLOURS["ink"])
         axes.annotate(
             "with answers drawn anew each round",
             (0.99, 0.96),
@@ -99,7 +99,7 @@ def bounded_line(values: Sequence[float], ceiling: float, unbounded: Sequence[fl
             va="top",
             color=COLOURS["warn"],
         )
-        return _svg(figure, label)
+        return svg(figure, label)
 
 
 def _horizontal(names: Sequence[str]) -> tuple[Figure, Axes]:
@@ -122,7 +122,8 @@ def _room_for_texts(axes: Axes, values: Sequence[float]) -> None:
     axes.set_xlim(0, 1.28 * (max(values) or 1))
 
 
-def _over_rounds() -> tuple[Figure, Axes]:
+def over(name: str) -> tuple[Figure, Axes]:
+    """Empty axes above something counted, such as rounds."""
     figure = Figure(figsize=(WIDTH, 2.5), layout="constrained")
     axes = figure.subplots()
     axes.grid(axis="y")
@@ -130,11 +131,12 @@ def _over_rounds() -> tuple[Figure, Axes]:
     axes.tick_params(left=False, bottom=False)
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-    axes.set_xlabel("round")
+    axes.set_xlabel(name)
     return figure, axes
 
 
-def _on_line(axes: Axes, text: str, height: float, colour: str) -> None:
+def on_line(axes: Axes, text: str, height: float, colour: str) -> None:
+    """Text at the right end of a horizontal line."""
     axes.annotate(
         text,
         (1, height),
@@ -146,7 +148,7 @@ def _on_line(axes: Axes, text: str, height: float, colour: str) -> None:
     )
 
 
-def _svg(figure: Figure, label: str) -> str:
+def svg(figure: Figure, label: str) -> str:
     """The drawing alone: no XML prologue, no metadata, no fixed size, colours and font left to the page."""
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": label}):  # names of clip paths: the same each time, another in each plot
