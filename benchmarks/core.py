@@ -11,10 +11,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from core import hashing, masks, moduli, shamir
+from core import hashing, masks, moduli, shamir, words
 from report import Report
 
-FAMILIES = {"hashing": hashing, "masks": masks, "moduli": moduli, "shamir": shamir}
+FAMILIES = {"hashing": hashing, "masks": masks, "moduli": moduli, "shamir": shamir, "words": words}
 """A family's `measure` adds its checks and notes to the report, from that many rounds; `PEERS` are distributions."""
 PACKAGES = ["securefl", "numpy"]
 

@@ -21,6 +21,7 @@ __all__ = [
     "add_tagged_rows",
     "backends",
     "pack",
+    "pack_backends",
     "quantize",
     "unpack",
 ]
@@ -37,6 +38,7 @@ MAX_BLOCKS = 2**40
 MAX_ROW_BLOCKS = 2**16
 MAX_THREADS = 64
 _BACKENDS = (*_native.mask_backends(), LIBRARY)
+_PACK_BACKENDS = tuple(_native.pack_backends())
 
 
 class RingError(ValueError):
@@ -197,22 +199,34 @@ def quantize(
         raise RingError("values hold NaN or infinity")
 
 
-def pack(values: Words, bits: int) -> bytes:
+def pack_backends() -> tuple[str, ...]:
+    """Names of the backends of :func:`pack` and :func:`unpack` on this machine, best first. All give the same bits."""
+    return _PACK_BACKENDS
+
+
+def pack(values: Words, bits: int, *, backend: str | None = None) -> bytes:
     """Cut each value to ``bits`` (1..64) and lay them end to end, least significant bit first.
 
-    values: (n,) uint32 or uint64. Returns ceil(n * bits / 8) bytes, padded with zero bits. Raises RingError.
+    values: (n,) uint32 or uint64. Returns ceil(n * bits / 8) bytes, padded with zero bits. backend: one of
+    :func:`pack_backends`, else the best. Raises RingError.
     """
+    _check_pack_backend(backend)
     _check_bits(bits)
     if values.dtype not in (np.uint32, np.uint64) or values.ndim != 1:
         raise RingError(f"values must be a 1-D uint32 or uint64 array, not {values.ndim}-D {values.dtype}")
-    return _native.pack(np.ascontiguousarray(values), bits)
+    return _native.pack(backend, np.ascontiguousarray(values), bits)
 
 
-def unpack(data: bytes | memoryview, bits: int, count: int) -> Words:
+def unpack(
+    data: bytes | memoryview, bits: int, count: int, *, out: Words | None = None, backend: str | None = None
+) -> Words:
     """Read back ``count`` values of ``bits`` bits each: uint32 when bits <= 32, else uint64.
 
     Exactly what :func:`pack` can have written is accepted: a wrong length or a non-zero padding bit is a RingError.
+    out: where the values go, (count,) of that dtype; without it they go to a new array, whose fresh memory costs more
+    than the unpacking.
     """
+    _check_pack_backend(backend)
     _check_bits(bits)
     size = -(-count * bits // 8)
     if count < 0 or len(data) != size:
@@ -220,9 +234,17 @@ def unpack(data: bytes | memoryview, bits: int, count: int) -> Words:
     used = count * bits % 8
     if used and data[-1] >> used:
         raise RingError("the padding bits after the last value are not zero")
-    values: Words = np.empty(count, np.uint32) if bits <= 32 else np.empty(count, np.uint64)
-    _native.unpack(values, data, bits)
+    dtype = np.uint32 if bits <= 32 else np.uint64
+    if out is not None and (out.dtype != dtype or out.size != count):
+        raise RingError(f"out must be {dtype.__name__} of shape {(count,)}, not {out.dtype} of {out.shape}")
+    values: Words = _empty(count, bits) if out is None else out
+    _check_out(values, 1)
+    _native.unpack(backend, values, data, bits)
     return values
+
+
+def _empty(count: int, bits: int) -> Words:
+    return np.empty(count, np.uint32) if bits <= 32 else np.empty(count, np.uint64)
 
 
 def _choose(backend: str | None) -> str:
@@ -231,6 +253,11 @@ def _choose(backend: str | None) -> str:
     if backend not in _BACKENDS:
         raise RingError(f"no backend {backend!r} on this machine; choose one of {', '.join(_BACKENDS)}")
     return backend
+
+
+def _check_pack_backend(backend: str | None) -> None:
+    if backend is not None and backend not in _PACK_BACKENDS:
+        raise RingError(f"no backend {backend!r} on this machine; choose one of {', '.join(_PACK_BACKENDS)}")
 
 
 def _check_out(out: Words, dims: int) -> None:

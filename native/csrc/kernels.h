@@ -110,15 +110,30 @@ int sfl_quantize(const sfl_quantization *job, const uint32_t *draws);
 /* The same with the words of a key's stream for draws. */
 int sfl_quantize_stream(const sfl_mask_backend *backend, const sfl_quantization *job, const uint8_t key[32]);
 
-/* ---- Bit packing (pack.c): 1 <= bits <= 64, value i stands at bit i * bits, least significant bit first ------ */
+/* ---- Bit packing (pack.c, pack_*.c): value i stands at bit i * bits, least significant bit first ---------------- */
 
-/* out has ceil(count * bits / 8) bytes; values are cut to `bits`, padding is zero. */
-void sfl_pack32(uint8_t *out, const uint32_t *values, size_t count, unsigned bits);
-void sfl_pack64(uint8_t *out, const uint64_t *values, size_t count, unsigned bits);
+/* out has ceil(count * bits / 8) bytes, 1 <= bits <= 64; values are of `word` (4 or 8) bytes and cut to `bits`, padding
+ * is zero. */
+typedef void sfl_pack_fn(uint8_t *out, const void *values, size_t word, size_t count, unsigned bits);
 
-/* The way back; bits <= 32 for unpack32. Padding is not looked at. */
-void sfl_unpack32(uint32_t *values, const uint8_t *data, size_t count, unsigned bits);
-void sfl_unpack64(uint64_t *values, const uint8_t *data, size_t count, unsigned bits);
+/* The way back; bits <= 8 * word. Padding is not looked at. */
+typedef void sfl_unpack_fn(void *values, const uint8_t *data, size_t word, size_t count, unsigned bits);
+
+typedef struct {
+    sfl_backend backend;
+    sfl_pack_fn *pack;
+    sfl_unpack_fn *unpack;
+} sfl_pack_backend;
+
+/* All that were compiled in, best first, "portable" last; then one without a name. */
+extern const sfl_pack_backend sfl_pack_backends[];
+
+sfl_pack_fn sfl_portable_pack;
+#ifdef SFL_X86
+int sfl_vbmi_usable(void);
+sfl_pack_fn sfl_vbmi_pack;
+sfl_unpack_fn sfl_vbmi_unpack;
+#endif
 
 /* ---- Vectors modulo an odd m, 3 <= m < 2^64 (modulus_kernels.h, modulus*.c, p61*.c) ---------------------------- */
 

@@ -1,4 +1,4 @@
-/* Bit packing. One body serves both widths: `word` is a constant wherever it is inlined. */
+/* Bit packing. One body serves both words: `word` is a constant wherever it is inlined. */
 #include "kernels.h"
 
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -72,14 +72,16 @@ INLINE void pack_bits(uint8_t *out, const void *values, size_t word, size_t coun
     for (unsigned done = 0; done < filled; done += 8) *out++ = (uint8_t)(pending >> done);
 }
 
-/* The 64 bits from `position` on; reads nine bytes. */
-INLINE uint64_t bits_at(const uint8_t *data, size_t position)
+/* The `bits` bits from `position` on; reads nine bytes. */
+INLINE uint64_t bits_at(const uint8_t *data, size_t position, unsigned bits)
 {
     uint64_t first;
     const unsigned shift = position & 7;
     data += position >> 3;
     widen64(&first, 8, data, 1);
-    return first >> shift | (uint64_t)data[8] << 1 << (63 - shift);
+    first >>= shift;
+    if (bits > 57) first |= (uint64_t)data[8] << 1 << (63 - shift); /* fewer are all in the first eight */
+    return first & low(bits);
 }
 
 INLINE void unpack_bits(void *values, size_t word, const uint8_t *data, size_t count, unsigned bits)
@@ -87,14 +89,14 @@ INLINE void unpack_bits(void *values, size_t word, const uint8_t *data, size_t c
     const size_t bytes = (count * bits + 7) / 8, safe = bytes < 9 ? 0 : (8 * (bytes - 9)) / bits + 1;
     uint8_t end[24] = {0};
     size_t i = 0;
-    for (; i < safe && i < count; i++) set(values, word, i, bits_at(data, i * bits) & low(bits));
+    for (; i < safe && i < count; i++) set(values, word, i, bits_at(data, i * bits, bits));
     if (i == count) return;
     const size_t done = i * bits >> 3;
     memcpy(end, data + done, bytes - done);
-    for (; i < count; i++) set(values, word, i, bits_at(end, i * bits - 8 * done) & low(bits));
+    for (; i < count; i++) set(values, word, i, bits_at(end, i * bits - 8 * done, bits));
 }
 
-/* ---- Both at both widths ---- */
+/* ---- Both at both words ---- */
 
 INLINE void pack(uint8_t *out, const void *values, size_t word, size_t count, unsigned bits)
 {
@@ -118,22 +120,27 @@ INLINE void unpack(void *values, size_t word, const uint8_t *data, size_t count,
     }
 }
 
-void sfl_pack32(uint8_t *out, const uint32_t *values, size_t count, unsigned bits)
+void sfl_portable_pack(uint8_t *out, const void *values, size_t word, size_t count, unsigned bits)
 {
-    pack(out, values, 4, count, bits);
+    if (word == 4) pack(out, values, 4, count, bits);
+    else pack(out, values, 8, count, bits);
 }
 
-void sfl_pack64(uint8_t *out, const uint64_t *values, size_t count, unsigned bits)
+static void portable_unpack(void *values, const uint8_t *data, size_t word, size_t count, unsigned bits)
 {
-    pack(out, values, 8, count, bits);
+    if (word == 4) unpack(values, 4, data, count, bits);
+    else unpack(values, 8, data, count, bits);
 }
 
-void sfl_unpack32(uint32_t *values, const uint8_t *data, size_t count, unsigned bits)
+static int always(void)
 {
-    unpack(values, 4, data, count, bits);
+    return 1;
 }
 
-void sfl_unpack64(uint64_t *values, const uint8_t *data, size_t count, unsigned bits)
-{
-    unpack(values, 8, data, count, bits);
-}
+const sfl_pack_backend sfl_pack_backends[] = {
+#ifdef SFL_X86
+    {{"vbmi", sfl_vbmi_usable}, sfl_vbmi_pack, sfl_vbmi_unpack},
+#endif
+    {{"portable", always}, sfl_portable_pack, portable_unpack},
+    {{NULL, NULL}, NULL, NULL},
+};

@@ -275,21 +275,27 @@ static int packed_size(Py_ssize_t *bytes, Py_ssize_t count, uint64_t bits)
     return 0;
 }
 
+static PyObject *pack_backends(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    return sfl_names(sfl_pack_backends, sizeof *sfl_pack_backends);
+}
+
 static PyObject *pack(PyObject *Py_UNUSED(module), PyObject *args)
 {
+    const char *name;
     PyObject *values_arg, *bits_arg, *packed = NULL;
     Py_buffer values = {0};
     uint64_t bits;
     Py_ssize_t bytes;
-    if (!PyArg_ParseTuple(args, "OO:pack", &values_arg, &bits_arg)) return NULL;
-    int failed = sfl_integer(&bits, bits_arg, "bits", 1, 64) || sfl_view(&values, values_arg, "values", SFL_READ, 1, 0) ||
+    if (!PyArg_ParseTuple(args, "zOO:pack", &name, &values_arg, &bits_arg)) return NULL;
+    const sfl_pack_backend *backend = sfl_find(sfl_pack_backends, sizeof *backend, name);
+    int failed = !backend || sfl_integer(&bits, bits_arg, "bits", 1, 64) || sfl_view(&values, values_arg, "values", SFL_READ, 1, 0) ||
                  packed_size(&bytes, values.shape[0], bits) || !(packed = PyBytes_FromStringAndSize(NULL, bytes));
     if (!failed) {
         uint8_t *out = (uint8_t *)PyBytes_AsString(packed);
         const size_t count = (size_t)values.shape[0];
         Py_BEGIN_ALLOW_THREADS
-        if (values.itemsize == 4) sfl_pack32(out, values.buf, count, (unsigned)bits);
-        else sfl_pack64(out, values.buf, count, (unsigned)bits);
+        backend->pack(out, values.buf, (size_t)values.itemsize, count, (unsigned)bits);
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&values);
@@ -307,12 +313,14 @@ static int check_padding(const uint8_t *data, Py_ssize_t bytes, Py_ssize_t count
 
 static PyObject *unpack(PyObject *Py_UNUSED(module), PyObject *args)
 {
+    const char *name;
     PyObject *out_arg, *data_arg, *bits_arg;
     Py_buffer out = {0}, data = {0};
     uint64_t bits;
     Py_ssize_t bytes;
-    if (!PyArg_ParseTuple(args, "OOO:unpack", &out_arg, &data_arg, &bits_arg)) return NULL;
-    int failed = sfl_view(&out, out_arg, "out", SFL_WRITE, 1, 0) ||
+    if (!PyArg_ParseTuple(args, "zOOO:unpack", &name, &out_arg, &data_arg, &bits_arg)) return NULL;
+    const sfl_pack_backend *backend = sfl_find(sfl_pack_backends, sizeof *backend, name);
+    int failed = !backend || sfl_view(&out, out_arg, "out", SFL_WRITE, 1, 0) ||
                  sfl_integer(&bits, bits_arg, "bits", 1, 8 * (uint64_t)out.itemsize) ||
                  sfl_view(&data, data_arg, "data", SFL_READ, 1, 1) || packed_size(&bytes, out.shape[0], bits) ||
                  sfl_shape(&data, "data", 0, bytes) || check_padding(data.buf, bytes, out.shape[0], bits) ||
@@ -320,8 +328,7 @@ static PyObject *unpack(PyObject *Py_UNUSED(module), PyObject *args)
     if (!failed) {
         const size_t count = (size_t)out.shape[0];
         Py_BEGIN_ALLOW_THREADS
-        if (out.itemsize == 4) sfl_unpack32(out.buf, data.buf, count, (unsigned)bits);
-        else sfl_unpack64(out.buf, data.buf, count, (unsigned)bits);
+        backend->unpack(out.buf, data.buf, (size_t)out.itemsize, count, (unsigned)bits);
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&out);
@@ -341,7 +348,8 @@ PyMethodDef sfl_ring_methods[] = {
      PyDoc_STR("quantize(out, values, weights, clip, levels, draws, /)\n--\n\nFalse when a value is not finite.")},
     {"quantize_stream", quantize_stream, METH_VARARGS,
      PyDoc_STR("quantize_stream(backend, out, values, weights, clip, levels, key, /)\n--\n\nDraws from a stream.")},
-    {"pack", pack, METH_VARARGS, PyDoc_STR("pack(values, bits, /)\n--\n\nLeast significant bit first.")},
-    {"unpack", unpack, METH_VARARGS, PyDoc_STR("unpack(out, data, bits, /)\n--\n\nThe way back.")},
+    {"pack_backends", pack_backends, METH_NOARGS, PyDoc_STR("pack_backends()\n--\n\nUsable here, best first.")},
+    {"pack", pack, METH_VARARGS, PyDoc_STR("pack(backend, values, bits, /)\n--\n\nLeast significant bit first.")},
+    {"unpack", unpack, METH_VARARGS, PyDoc_STR("unpack(backend, out, data, bits, /)\n--\n\nThe way back.")},
     {NULL, NULL, 0, NULL},
 };

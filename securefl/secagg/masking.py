@@ -128,7 +128,7 @@ def residues(segment: Segment, values: NDArray[np.integer], count: int | None = 
         )
     if given.size and (int(given.min()) < -(1 << (segment.bits - 1)) or int(given.max()) >= 1 << segment.bits):
         raise LocalProtocolError(f"segment {segment.name!r} holds a value outside its ring of {segment.bits} bits")
-    expected[...] = given.astype(np.int64 if given.dtype.kind == "i" else np.uint64).astype(expected.dtype)
+    np.copyto(expected, given, casting="unsafe")
     return expected
 
 

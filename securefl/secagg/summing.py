@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from native import ring
 from securefl.errors import FaultyClientError
 from securefl.secagg.masking import Masks, Opening, Words, words
@@ -46,6 +48,11 @@ class RunningSum:
         rows_of = self._opening.rows_of
         return [words(s, len(rows_of(s).digests) if s.by_rows else None) for s in self._opening.sum.segments]
 
+    @cached_property
+    def _rooms(self) -> list[Words]:
+        """Where an upload is unpacked: memory that is there already costs less than fresh memory for each."""
+        return [np.empty_like(total).reshape(-1) for total in self._totals]
+
     def add(self, client: int, segments: Sequence[bytes]) -> None:
         """Add a checked upload."""
         self._spool.put(client, segments)
@@ -68,12 +75,14 @@ class RunningSum:
 
     def _unpacked(self, client: int, segments: Sequence[bytes]) -> Iterator[tuple[Words, Any, Words]]:
         """For each segment: its total, the client's place in it, and the client's residues."""
-        for segment, total, data in zip(self._opening.sum.segments, self._totals, segments, strict=True):
+        parts = zip(self._opening.sum.segments, self._totals, self._rooms, segments, strict=True)
+        for segment, total, room, data in parts:
             if not segment.by_rows:
-                yield total, slice(None), ring.unpack(data, segment.bits, segment.words)
+                yield total, slice(None), ring.unpack(data, segment.bits, segment.words, out=room)
                 continue
             index = self._opening.rows_of(segment).of(client)
-            values = ring.unpack(data, segment.bits, segment.words * len(index))
+            count = segment.words * len(index)
+            values = ring.unpack(data, segment.bits, count, out=room[:count])
             yield total, index, values.reshape(len(index), segment.words)
 
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 TARGETS = {
     "hashing": {"murmur_ratio"},
     "masks": {"mask_ratio", "mask_add_ratio", "mask_limit_fraction", "mask_rows_add_ratio"},
+    "words": set(),
     "moduli": {"modmul_ratio", "modscale_ratio"},
     "shamir": {"shamir_share_ratio", "shamir_reconstruct_ratio"},
 }

@@ -100,21 +100,21 @@ static void quantize_stream(uint64_t word)
 
 static const unsigned widths[] = {1, 3, 8, 13, 16, 31, 32, 33, 57, 63, 64};
 
-#define FOR_EACH_WIDTH(word, call)                                                                                    \
-    for (size_t i = 0; i < sizeof widths / sizeof *widths && widths[i] <= 8 * word; i++) call;
+#define FOR_EACH_WIDTH(call)                                                                                          \
+    for (const sfl_pack_backend *b = sfl_pack_backends; b->backend.name; b++) {                                       \
+        for (size_t i = 0; i < sizeof widths / sizeof *widths && widths[i] <= 8 * word; i++) {                        \
+            if (b->backend.usable()) call;                                                                            \
+        }                                                                                                             \
+    }
 
 static void pack(uint64_t word)
 {
-    uint8_t *bytes = (uint8_t *)out;
-    if (word == 4) FOR_EACH_WIDTH(word, sfl_pack32(bytes, (const uint32_t *)words, COUNT, widths[i]))
-    else FOR_EACH_WIDTH(word, sfl_pack64(bytes, words, COUNT, widths[i]))
+    FOR_EACH_WIDTH(b->pack((uint8_t *)out, words, word, COUNT, widths[i]))
 }
 
 static void unpack(uint64_t word)
 {
-    const uint8_t *bytes = (const uint8_t *)words;
-    if (word == 4) FOR_EACH_WIDTH(word, sfl_unpack32((uint32_t *)out, bytes, COUNT, widths[i]))
-    else FOR_EACH_WIDTH(word, sfl_unpack64(out, bytes, COUNT, widths[i]))
+    FOR_EACH_WIDTH(b->unpack(out, (const uint8_t *)words, word, COUNT, widths[i]))
 }
 
 /* ---- Vectors modulo m, by every backend for that m; what a kernel says of its arguments is public ---- */

@@ -63,18 +63,18 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "modulus one": (lambda: _native.mod_inverse(None, u64(1), u64(1), 1), ValueError, "outside 3"),
     "exponent wraps": (lambda: _native.mod_power(None, u64(1), u64(1), 2**64, M), OverflowError, "too big"),
     "seed wraps": (lambda: _native.murmur3(None, u64(1, 2), u64(1), 2**32), ValueError, "outside 0"),
-    "bits zero": (lambda: _native.pack(u32(1), 0), ValueError, "outside 1"),
-    "bits of a narrow word": (lambda: _native.unpack(u32(1), u8(5), 33), ValueError, "outside 1..32"),
+    "bits zero": (lambda: _native.pack(None, u32(1), 0), ValueError, "outside 1"),
+    "bits of a narrow word": (lambda: _native.unpack(None, u32(1), u8(5), 33), ValueError, "outside 1..32"),
     "lengths differ": (lambda: _native.mod_add(None, u64(2), u64(2), u64(3), M), ValueError, "b has 24 bytes, not 16"),
     "dot lengths differ": (lambda: _native.mod_dot(None, u64(2), u64(3), M), ValueError, "b has 3 items"),
     "dimensions differ": (lambda: _native.mod_dot(None, u64(2, 1), u64(2), M), ValueError, "2 dimensions"),
     "items too small": (lambda: _native.mod_add(None, u64(2), u32(2), u64(2), M), ValueError, "items of 4 bytes"),
-    "items of no word": (lambda: _native.pack(np.zeros(2, np.uint16), 3), ValueError, "items of 2 bytes"),
+    "items of no word": (lambda: _native.pack(None, np.zeros(2, np.uint16), 3), ValueError, "items of 2 bytes"),
     "misaligned": (lambda: _native.mod_add(None, misaligned(), u64(4), u64(4), M), ValueError, "not aligned"),
     "read-only": (lambda: _native.mod_add(None, frozen(u64(2)), u64(2), u64(2), M), ValueError, "read-only"),
     "strided": (lambda: _native.mod_add(None, u64(4)[::2], u64(2), u64(2), M), ValueError, "contiguous"),
-    "no buffer": (lambda: _native.pack([1, 2], 3), TypeError, "bytes-like"),
-    "too few arguments": (lambda: _native.pack(u32(1)), TypeError, "arguments"),
+    "no buffer": (lambda: _native.pack(None, [1, 2], 3), TypeError, "bytes-like"),
+    "too few arguments": (lambda: _native.pack(None, u32(1)), TypeError, "arguments"),
     "partial overlap": (
         lambda: _native.mod_add(None, *two_views(np.uint64, 1), u64(4), M),
         ValueError,
@@ -87,8 +87,8 @@ BAD_CALLS: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     ),
     "inverse in place": (lambda: _native.mod_inverse(None, *two_views(np.uint64, 0), M), ValueError, "overlaps a"),
     "unknown hash backend": (lambda: _native.murmur3("quantum", u64(1, 2), u64(1), 0), ValueError, "no backend"),
-    "short packed data": (lambda: _native.unpack(u32(3), u8(7), 20), ValueError, "not 8"),
-    "padding": (lambda: _native.unpack(u32(3), b"\0" * 7 + b"\x10", 20), ValueError, "padding"),
+    "short packed data": (lambda: _native.unpack(None, u32(3), u8(7), 20), ValueError, "not 8"),
+    "padding": (lambda: _native.unpack(None, u32(3), b"\0" * 7 + b"\x10", 20), ValueError, "padding"),
     "hash shape": (lambda: _native.murmur3(None, u64(3, 1), u64(3), 0), ValueError, "axis 1"),
     "field backend": (lambda: _native.mod_add("p61", u64(1), u64(1), u64(1), M), ValueError, "no backend"),
     "factor too big": (
@@ -178,7 +178,7 @@ def test_empty_buffers_need_no_alignment() -> None:
     empty = misaligned()[:0]
     _native.mod_add(None, empty, empty, empty, M)
     assert _native.mod_dot(None, empty, empty, M) == 0
-    assert _native.pack(empty, 7) == b""
+    assert _native.pack(None, empty, 7) == b""
 
 
 def test_in_place_where_the_kernels_allow_it() -> None:

@@ -344,6 +344,13 @@ def test_c2_integers_of_every_form_give_the_same_residues(values: np.ndarray) ->
     assert residues(Segment("s", 8, 3), values).tolist() == [3, 5, 8]
 
 
+@pytest.mark.parametrize("values", [np.arange(-3, 3).reshape(3, 2).T, np.arange(-3, 3, dtype=">i4").reshape(2, 3)])
+def test_c2_residues_lie_row_by_row(values: np.ndarray) -> None:
+    found = residues(Segment("s", 8, 3, True), values, 2)
+    assert found.flags.carray
+    assert signed(Segment("s", 8, 3, True), found).tolist() == values.tolist()
+
+
 def test_a_wrong_number_of_inputs_is_refused() -> None:
     ready = set_up(agree(4, 3, B))[1]
     for values in ([], [values_of(1, B.segments[0])], [values_of(1, s) for s in B.segments] * 2):
