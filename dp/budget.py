@@ -56,7 +56,7 @@ class Budget:
     delta: Fraction = Fraction(1, 10**6)
 
     def __post_init__(self) -> None:
-        if not min(self.index, self.members, self.central) >= 0:
+        if not all(limit >= 0 for limit in (self.index, self.members, self.central)):
             raise PrivacyError("index, members and central must be 0 nats or more")
         if self.set_size < 1 or check_delta(self.delta) == 0:
             raise PrivacyError("set_size must be 1 or more, and delta above 0")

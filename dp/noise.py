@@ -204,7 +204,8 @@ def _scaled(side: NDArray[np.float64], error: float = 0.0) -> Masses:
     total = side[0] + 2 * fsum(side[1:].tolist())
     values = np.concatenate((side[:0:-1], side)) / total
     ratio = side[-1] / side[-2]
-    return Masses(values, error=(1 + ERROR) * (1 + error) - 1, cut=2 * values[-1] * ratio / (1 - ratio) * (1 + ERROR))
+    beyond = 2 * values[-1] * ratio / (1 - ratio)
+    return Masses(values, error=(1 + ERROR) * (1 + error) - 1, cut=float(beyond) * (1 + ERROR) ** 2)
 
 
 def _skellam_reach(mu: float) -> float:

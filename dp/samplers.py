@@ -37,7 +37,7 @@ MAX_PARAMETER = 2**38
 """Largest numerator and denominator of a scale or of sigma^2: all that follows then fits into 64 bits."""
 MAX_RATE = 2**30
 """Largest rate of a Poisson law: its table holds some 20 words for each deviation, the square root of the rate."""
-LONG = 2**20
+LONG = 2**12
 """No streak of coins of probability 1/e gets so long, and no sample so many deviations, unless `rng` is broken."""
 
 Draw = Callable[[int], tuple[NDArray[np.int64], NDArray[np.bool_]]]

@@ -13,6 +13,7 @@ from rounds import (
     ITEMS,
     OTHERS,
     PLAN,
+    SEVEN_EIGHTHS,
     VICTIM,
     downloaded,
     indices,
@@ -24,7 +25,7 @@ from rounds import (
 )
 
 import dp
-from securefl.errors import LocalProtocolError
+from securefl.errors import LocalProtocolError, TooFewSurvivorsError
 from securefl.secagg import Aborted
 from securefl.secagg.messages import Unmasking
 from securefl.submodel import UPDATE, QuantizedUpdate
@@ -113,6 +114,31 @@ def test_d6_permanent_answers_are_those_of_the_claim() -> None:
     memo = dp.InMemoryMemo()
     play(make_plan(response=EVERYTHING), 3, FIVE, clients={VICTIM: make_client(VICTIM, FIVE[VICTIM], 5, memo=memo)})
     assert memo.recall(np.arange(ITEMS)).tolist() == [1 if item in {0, 1, 2, 6, 7, 11} else -1 for item in range(ITEMS)]
+
+
+def test_d6_a_claim_is_charged_though_the_round_then_fails() -> None:
+    ledger = dp.InMemoryLedger(dp.Budget(dp.TwoStage.parse("7/8")))
+    client = make_client(VICTIM, FIVE[VICTIM], 5, ledger=ledger)
+    played = play(
+        make_plan(response=SEVEN_EIGHTHS),
+        3,
+        FIVE,
+        loses=lambda _, m: getattr(m, "sum", None) == UPDATE,
+        clients={VICTIM: client},
+    )
+    assert VICTIM in played.senders(Claim)
+    assert isinstance(played.outcome, TooFewSurvivorsError)
+    assert ledger.spent().rounds == 1
+    assert ledger.spent().index == dp.TwoStage.parse("7/8").epsilon_round()
+
+
+def test_d6_a_client_that_has_spent_its_budget_sends_no_claim() -> None:
+    ledger = dp.InMemoryLedger(dp.Budget(dp.TwoStage.parse("7/8"), index=1.0))
+    client = make_client(VICTIM, FIVE[VICTIM], 5, ledger=ledger)
+    played = play(make_plan(response=SEVEN_EIGHTHS), 3, FIVE, clients={VICTIM: client})
+    assert played.refused(VICTIM, LocalProtocolError, "index: this would spend 1.273 of 1.0 nats", after=4)
+    assert ledger.spent().rounds == 0
+    assert played.is_exact(OTHERS)
 
 
 CLAIMS: dict[str, tuple[Any, str]] = {
