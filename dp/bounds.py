@@ -11,7 +11,7 @@ from dp.errors import PrivacyError
 __all__ = ["Kind", "Bound", "FORMULAS"]
 
 Kind = Literal["exact", "upper", "lower"]
-"""The float next to the true value (one unit in the last place), one that is not below it, or one that is not above."""
+"""exact: not below the true value, and above it by one part in 10^9 at most. upper: not below it. lower: not above."""
 
 FORMULAS = {
     "rr-rounds": "max ln P[outcome | held] / P[outcome | not held], both ways, in r memoised claims: all or none made",

@@ -87,7 +87,7 @@ def _epsilon(likely: tuple[int, ...], unlikely: tuple[int, ...], spared: Fractio
     ranked = sorted(zip(likely, unlikely, strict=True), key=_rank, reverse=True)
     sets = zip(*(accumulate(side) for side in zip(*ranked, strict=True)), strict=True)
     best = max(((mass - spared, other) for mass, other in sets if mass > spared), key=_rank)
-    return max(0.0, log(*best))
+    return max(0.0, log(*best, "up"))
 
 
 def _rank(weights: tuple[Fraction | int, Fraction | int]) -> tuple[bool, mpq]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 
 from dp.bounds import Bound
 from dp.errors import PrivacyError
-from dp.rounding import log
+from dp.rounding import log, to_float
 
 __all__ = ["Witness", "Loss", "worst_case"]
 
@@ -22,8 +23,8 @@ class Witness:
 
     @property
     def loss(self) -> float:
-        """ln(likely / unlikely) in nats; inf when the outcome is impossible under the other hypothesis."""
-        return log(self.likely, self.unlikely)
+        """ln(likely / unlikely) in nats, rounded up; inf when the outcome is impossible under the other hypothesis."""
+        return log(self.likely, self.unlikely, "up")
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Loss:
         """
         if min(removed, added) < 0:
             raise PrivacyError(f"removed={removed} and added={added} must be 0 or more")
-        one_way = _times(removed, self.e10) + _times(added, self.e01)
-        other_way = _times(added, self.e10) + _times(removed, self.e01)
+        one_way = _sum((removed, self.e10), (added, self.e01))
+        other_way = _sum((added, self.e10), (removed, self.e01))
         return Bound(max(one_way, other_way), "exact", "rr-set")
 
 
@@ -78,5 +79,9 @@ def worst_case(formula: str, events: dict[str, tuple[Fraction, Fraction]]) -> Lo
     return Loss(max(held, key=lambda w: w.loss), max(absent, key=lambda w: w.loss), formula)
 
 
-def _times(count: int, loss: float) -> float:
-    return count * loss if count else 0.0  # 0 * inf is not a number
+def _sum(*terms: tuple[int, float]) -> float:
+    """The sum of counts times losses, rounded up; 0 * inf is 0."""
+    counted = [(count, loss) for count, loss in terms if count]
+    if any(loss == inf for _, loss in counted):
+        return inf
+    return to_float(sum((count * Fraction(loss) for count, loss in counted), Fraction(0)), "up")

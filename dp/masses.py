@@ -93,7 +93,7 @@ class Masses:
         low, high = self._tails()
         above = _largest_log(high - to_float(delta, "down"), _shifted(low, shift, 0.0))
         below = _largest_log(low - to_float(delta, "up"), _shifted(high, shift, self.cut))
-        return Bound(above, "exact" if above - below <= TIGHT * above else "upper", "noise-scalar")
+        return Bound(above, "exact" if above <= below * (1 + TIGHT) else "upper", "noise-scalar")
 
     def _tails(self) -> tuple[Vector, Vector]:
         """Lower and upper bounds of P[X >= k], k = -reach..reach."""

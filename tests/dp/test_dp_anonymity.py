@@ -4,7 +4,7 @@ from itertools import product
 from math import comb
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dp import (
@@ -38,6 +38,7 @@ def test_weights_are_binomial(trials, yes, no):
     assert weights(trials, yes, no) == [comb(trials, k) * yes**k * no ** (trials - k) for k in range(trials + 1)]
 
 
+@settings(max_examples=40)
 @given(first=st.integers(0, 5), second=st.integers(0, 5), p=PROBABILITY, q=PROBABILITY)
 def test_two_groups_of_coins_equal_an_enumeration(first, second, p, q):
     law = Counter()
@@ -58,6 +59,7 @@ def test_a_large_law_sums_to_one():
     assert mean == 500 * Fraction(25, 32) + 1500 * Fraction(7, 32)
 
 
+@settings(max_examples=40)
 @given(response=RESPONSES, cohort=st.integers(1, 6), data=st.data())
 def test_rows_equal_an_enumeration(response, cohort, data):
     holders, floor = data.draw(st.integers(0, cohort)), data.draw(st.integers(0, cohort + 1))

@@ -3,7 +3,8 @@
 import subprocess
 import sys
 from fractions import Fraction
-from math import inf, log
+from itertools import product
+from math import inf, log, prod
 
 import pytest
 
@@ -11,6 +12,7 @@ from dp import (
     ORDERS,
     DiscreteGaussian,
     DiscreteLaplace,
+    Pair,
     PrivacyError,
     Release,
     Sensitivity,
@@ -116,6 +118,24 @@ def test_both_directions_of_a_set_count():
     assert claims_loss(pair, 1, 0).epsilon(Fraction(51, 100)) < log(2) + 1e-3
     assert claims_loss(pair, 0, 1).epsilon(MILLIONTH) == claims_loss(pair, 1, 0).epsilon(MILLIONTH)
     assert claims_loss(pair, 0, 1).epsilon(Fraction(2, 5)) == inf
+
+
+@pytest.mark.parametrize(("removed", "added"), [(1, 0), (1, 1), (2, 1), (1, 2)])
+def test_composed_sets_equal_the_product_of_their_laws(removed, added):
+    pair = TwoStage.parse("3/4,1/4,3/4,1/2").pair(3)
+    ways = [(pair.held, pair.absent)] * removed + [(pair.absent, pair.held)] * added
+    before, after = (tuple(prod(ws) for ws in product(*sides)) for sides in zip(*ways, strict=True))
+    for delta in (Fraction(1, 10), Fraction(1, 1000)):
+        exact = Pair(before, after).epsilon(delta)
+        assert exact <= claims_loss(pair, removed, added).epsilon(delta) <= exact + 5e-4
+
+
+def test_errors_add_up_over_rounds():
+    law = DiscreteGaussian(Fraction(1, 2), 10).masses()
+    once = noise_loss(law, 1)
+    assert (once.cut, once.slack) == (law.cut, 4 * law.error)
+    assert (once.times(7).cut, once.times(7).slack) == (7 * once.cut, 7 * once.slack)
+    assert (once.then(once).cut, once.then(once).slack) == (2 * once.cut, 2 * once.slack)
 
 
 def test_different_releases_compose():

@@ -4,7 +4,7 @@ from math import inf, log
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dp import (
@@ -128,6 +128,7 @@ def test_noisy_releases_add_up_and_are_refused_beyond_the_budget():
 CHARGES = st.lists(st.dictionaries(st.integers(0, 6), st.booleans(), max_size=5), max_size=8)
 
 
+@settings(max_examples=40)
 @given(charges=CHARGES)
 def test_a_ledger_counts_as_a_list_of_all_claims_would(charges):
     ledger, told = InMemoryLedger(Budget(UNEVEN, set_size=2)), []

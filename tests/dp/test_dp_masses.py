@@ -140,6 +140,39 @@ def test_the_hockey_stick_is_a_tail_and_epsilon_its_inverse(law, shift):
             assert masses.delta(shift, epsilon) == pytest.approx(float(delta), rel=1e-8)
 
 
+@pytest.mark.parametrize("error", [1e-6, 1e-3, 0.05])
+@pytest.mark.parametrize("shift", [1, 3])
+@pytest.mark.parametrize("edge", range(10))
+def test_bounds_hold_for_the_worst_that_the_error_allows(error, shift, edge):
+    """Masses of a tail {x >= edge} that are too small where it counts for it, and too large where against."""
+    true = Skellam(Fraction(6)).masses()
+    x = np.abs(np.arange(-true.reach, true.reach + 1))
+    rough = Masses(true.values / np.where(x < edge + shift, 1 + error, 1 - error), error, true.cut)
+    for delta in (Fraction(1, 10), Fraction(1, 1000)):
+        assert rough.epsilon(shift, delta) >= true.epsilon(shift, delta) * (1 - 1e-9)
+        assert rough.epsilon(shift, delta).kind == "upper" or rough.epsilon(shift, delta) == 0
+    assert rough.delta(shift, 0.2) >= true.delta(shift, 0.2) * (1 - 1e-9)
+
+
+def test_errors_and_cuts_of_sums_hold_what_those_of_their_parts_allow():
+    true = Skellam(Fraction(2)).masses()
+    inner = true.values[true.reach - 6 : true.reach + 7]
+    part = Masses(inner / 1.01, 0.01, float(1 - inner.sum()))
+    total, exact = part.times(3), Skellam(Fraction(6)).masses()
+    assert total.error >= 1.01**3 - 1
+    tails = [masses.values[masses.reach + 5 :].sum() for masses in (total, exact)]
+    assert tails[0] <= tails[1] <= tails[0] * (1 + total.error) + total.cut
+    assert total.values.sum() * (1 + total.error) + total.cut >= 1
+
+
+def test_what_a_single_gaussian_differs_by_is_in_the_error():
+    law = DiscreteGaussian(Fraction(13, 4))
+    off = law.times(50).masses().error - law.masses().error
+    assert law.times(50).masses().reach < 500  # no convolution of 50 laws
+    assert off == pytest.approx(law.times(50).tau / 2, rel=1e-2)
+    assert off > 1e-14
+
+
 def test_epsilon_of_a_discrete_laplace_is_pure():
     masses = DiscreteLaplace(Fraction(5)).masses()
     assert masses.epsilon(5, Fraction(1, 10**100)) == pytest.approx(1)
@@ -150,6 +183,7 @@ def test_bounds_at_extremes_stay_bounds():
     masses = DiscreteGaussian(Fraction(4)).masses()
     assert masses.epsilon(0, MILLIONTH) == 0
     assert masses.epsilon(10**9, MILLIONTH) == inf
+    assert masses.epsilon(10**9, MILLIONTH).kind == "upper"
     assert masses.delta(10**9, 1.0) == pytest.approx(1)
     assert masses.delta(1, 700.0) < 1e-200
     assert masses.epsilon(2, Fraction(1, 10**140)) > masses.epsilon(2, Fraction(1, 10**100)) > 10

@@ -4,10 +4,10 @@ from itertools import product
 from math import comb, exp, inf, log
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dp import MAX_ROUNDS, PRESETS, PrivacyError, TwoStage
+from dp import MAX_ROUNDS, PRESETS, Pair, PrivacyError, TwoStage
 
 RAPPOR = "3/4,1/4,3/4,1/2"
 UNEVEN = ".9,.2,.8,.1"
@@ -257,6 +257,7 @@ def test_impossible_questions_are_refused_by_name(call, setting):
 OUTWEIGHED = [Fraction(1, 10**k) for k in (1, 3, 6, 12)]
 
 
+@settings(max_examples=40)
 @given(response=RESPONSES, rounds=st.integers(1, 5), delta=st.sampled_from(OUTWEIGHED))
 def test_epsilon_at_delta_is_the_smallest_that_delta_allows(response, rounds, delta):
     pair, epsilon = response.pair(rounds), response.epsilon_rounds(rounds, delta)
@@ -267,6 +268,13 @@ def test_epsilon_at_delta_is_the_smallest_that_delta_allows(response, rounds, de
         assert pair.delta(300.0) > float(delta)
     elif epsilon > 1e-9:
         assert pair.delta(epsilon - 1e-9) > float(delta)
+
+
+def test_what_gives_an_index_away_counts_before_any_likely_outcome():
+    pair = Pair((1, 60, 39), (0, 10, 90))
+    assert pair.epsilon(Fraction(1, 200)) == inf
+    assert pair.epsilon(Fraction(1, 100)) == pytest.approx(log(6))
+    assert pair.epsilon(Fraction(31, 100)) == pytest.approx(log(3))
 
 
 @pytest.mark.parametrize("text", ["7/8", RAPPOR, UNEVEN])
@@ -303,6 +311,7 @@ def test_the_attackers_best_guess_is_half_one_plus_total_variation():
     assert TwoStage.parse("union").pair(3).guess_rate(Fraction(1, 5)) == Fraction(4, 5)
 
 
+@settings(max_examples=40)
 @given(response=RESPONSES, rounds=st.integers(1, 4), prior=st.fractions(0, 1, max_denominator=20))
 def test_guesses_and_posteriors_equal_an_enumeration(response, rounds, prior):
     outcomes = list(product((0, 1), repeat=rounds))

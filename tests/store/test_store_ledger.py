@@ -51,7 +51,7 @@ def flags(count, recalled=False):
     return np.arange(count), np.full(count, recalled)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(charges=CHARGES, limits=st.tuples(*[st.sampled_from([1.5, 4.0, 9.0, float("inf")])] * 3))
 def test_it_behaves_as_the_ledger_in_memory(tmp_path, charges, limits):
     budget = Budget(RESPONSE, *limits[:1], 3, *limits[1:])
