@@ -31,7 +31,7 @@ class Ledger(Protocol):
         """One claim over `indices`, (n,); `recalled`: where the memo had the permanent answer already, (n,).
 
         An index that was answered before and is not recalled has lost its answer: that one is charged for ever, and the
-        new one from its first claim on.
+        new one from its first claim on. One that was never charged counts from now on, recalled or not.
         """
         ...
 
