@@ -39,7 +39,7 @@ ACTIVATIONS = ("identity", "sigmoid", "tanh", "prelu", "dice")
 POOLS = ("max", "mean", "mean_padded")
 BINARIES = ("add", "sub", "mul")
 TABLES = 3
-_BACKENDS = dict(_native.nn_backends())
+_BACKENDS = {name: (width, rows) for name, width, rows in _native.nn_backends()}
 
 
 class NNError(ValueError):
@@ -119,7 +119,7 @@ def kernels(name: str | None = None) -> Kernels:
     if name is not None and name not in _BACKENDS:
         raise NNError(f"no inference kernels {name!r} on this machine; choose one of {', '.join(_BACKENDS)}")
     name = name or backends()[0]
-    return Kernels(name, _BACKENDS[name])
+    return Kernels(name, *_BACKENDS[name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,8 @@ class Kernels:
     name: str
     width: int
     """Floats in a vector: lanes of a block of channels."""
+    tile_rows: int
+    """Rows of the tallest tile of a matrix product."""
 
     @property
     def panel(self) -> int:
@@ -146,6 +148,27 @@ class Kernels:
         if whole < panels:
             packed[..., whole, :, : columns - whole * self.panel] = matrix[..., whole * self.panel :]
         return packed
+
+    def pack_rows(self, rows: Floats, index: Array) -> Floats:
+        """Rows (columns, ...) as panels (columns / panel, depth, panel): depth k is item ``index[k]`` of a row.
+
+        index: int64 (depth,); a negative one is 0.
+        """
+        flat = rows.reshape(len(rows), -1)
+        out = np.empty((-(-len(rows) // self.panel), len(index), self.panel), np.float32)
+        Program([self._step("pack", (out, flat, index), flat.shape)]).run()
+        return out
+
+    def pack_filters(self, weights: Floats, matrix: Floats) -> Floats:
+        """Filters (filters, channels, kernel, kernel) transformed by Winograd's G (size, kernel), packed:
+
+        (size^2, panels, channels in whole vectors, panel).
+        """
+        filters, channels, kernel, _ = weights.shape
+        lanes, size = _round_up(channels, self.width), len(matrix)
+        out = np.empty((size * size, -(-filters // self.panel), lanes, self.panel), np.float32)
+        Program([self._step("filters", (out, weights, matrix), (filters, channels, kernel, size))]).run()
+        return out
 
     def pad(self, vector: Array) -> Floats:
         """A vector (n,) as float32, with zeros up to whole panels."""
@@ -330,7 +353,9 @@ class Kernels:
     def attention_scratch(self, history: int, width: int, hidden: tuple[int, int]) -> int:
         """Floats of scratch for one sample."""
         wide, first, second = (_round_up(size, self.width) for size in (width, *hidden))
-        return wide + history * (2 * wide + first + second) + 2 * _round_up(history, self.width) + first
+        return (
+            wide + 2 * self.width + history * (2 * wide + first + second) + 2 * _round_up(history, self.width) + first
+        )
 
     def _step(
         self, kind: str, buffers: tuple[Array | None, ...], sizes: Sequence[int], numbers: tuple[float, ...] = ()

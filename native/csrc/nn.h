@@ -145,6 +145,23 @@ typedef struct {
     float *out;
 } sfl_nn_copy;
 
+/* Weights as panels: item j of row k of a panel p is x[(p * panel + j) * row + index[k]]; 0 beyond
+ * `columns`, and where index[k] is negative. */
+typedef struct {
+    size_t columns, depth, row;
+    const int64_t *index;
+    const float *x;
+    float *out;
+} sfl_nn_pack;
+
+/* Filters g (filters, channels, kernel, kernel) as Winograd's: matrix (size, kernel) is G, and out has G g G^T as size^2
+ * panel matrices (channels in whole vectors, filters). */
+typedef struct {
+    size_t filters, channels, kernel, size;
+    const float *matrix, *weights;
+    float *out;
+} sfl_nn_filters;
+
 /* ---- Rows of embedding tables ------------------------------------------------------------------------------- */
 
 /* (rows, width) floats, or int8 with one scale a row. An index that is no row reads the last row: the default. */
@@ -205,7 +222,8 @@ typedef struct {
 typedef struct {
     const char *name;
     int (*usable)(void);
-    size_t width; /* floats in a vector */
+    size_t width;     /* floats in a vector */
+    size_t tile_rows; /* rows of the tallest tile of a matrix product */
     void (*gemm)(const sfl_nn_gemm *job);
     void (*linear)(const sfl_nn_linear *job);
     void (*conv)(const sfl_nn_conv *job);
@@ -216,6 +234,8 @@ typedef struct {
     void (*activate)(const sfl_nn_activate *job);
     void (*softmax)(const sfl_nn_softmax *job);
     void (*convert)(const sfl_nn_convert *job);
+    void (*pack)(const sfl_nn_pack *job);
+    void (*filters)(const sfl_nn_filters *job);
     void (*lookup)(const sfl_nn_lookup *job);
     void (*attention)(const sfl_nn_attention *job);
     int (*all_finite)(const float *x, size_t count);

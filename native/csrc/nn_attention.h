@@ -42,12 +42,37 @@ static workspace carve(const sfl_nn_attention *a)
     s.taps[1] = (ptrdiff_t)s.wide;
     s.query = a->scratch;
     s.pairs = s.query + s.wide;
-    s.first = s.pairs + a->history * 2 * s.wide;
+    s.first = s.pairs + a->history * 2 * s.wide + 2 * WIDTH;
     s.second = s.first + a->history * s.h1;
     s.key_mask = s.second + a->history * s.h2;
     s.score = s.key_mask + scores;
     s.shared = s.score + scores;
     return s;
+}
+
+/* A row, with whatever follows it in the table up to a whole vector: there is room for that, and it is written over. */
+INLINE void copy_row_wide(float *out, const sfl_nn_table *t, size_t row)
+{
+    const float *x = (const float *)t->rows + row * t->width;
+    if (t->scales || (row + 1) * t->width + WIDTH > t->count * t->width) copy_row(out, t, row);
+    else {
+        for (size_t i = 0; i < t->width; i += WIDTH) store(out + i, load(x + i));
+    }
+}
+
+/* Rows lie anywhere in a large table: those of the next sample are on their way while this one is computed. */
+static void fetch(const sfl_nn_attention *a, size_t sample)
+{
+    for (size_t at = sample * a->history; at < (sample + 1) * a->history; at++) {
+        if (a->skip && a->mask[at] == 0) continue;
+        for (size_t t = 0; t < a->tables; t++) {
+            const sfl_nn_table *table = &a->table[t];
+            const size_t size = table->scales ? 1 : 4, row = row_at(&a->index[t], at, table->count);
+            const char *first = (const char *)table->rows + row * table->width * size;
+            for (size_t byte = 0; byte < table->width * size; byte += 64) __builtin_prefetch(first + byte);
+            __builtin_prefetch(first + table->width * size - 1);
+        }
+    }
 }
 
 /* Puts the history that counts in front of the work space; returns its length. */
@@ -60,7 +85,7 @@ static size_t gather(const sfl_nn_attention *a, const workspace *s, size_t sampl
         float *k = s->pairs + kept * 2 * s->wide, *column = k;
         s->key_mask[kept++] = a->mask[at];
         for (size_t t = 0; t < a->tables; t++) {
-            copy_row(column, &a->table[t], row_at(&a->index[t], at, a->table[t].count));
+            copy_row_wide(column, &a->table[t], row_at(&a->index[t], at, a->table[t].count));
             column += a->table[t].width;
         }
         for (size_t c = 0; c < s->wide; c += WIDTH) store(k + s->wide + c, load(s->query + c) * load(k + c));
@@ -128,13 +153,22 @@ static void share(const sfl_nn_attention *a, const workspace *s, size_t kept)
     for (size_t l = 0; l < kept; l++) s->score[l] = s->key_mask[l] == 0 ? 0 : s->score[l] / total;
 }
 
+enum { CHAINS = 4 }; /* sums side by side, as additions take four cycles */
+
 /* out = sum of weight[l] * key l. */
 static void weighted_sum(const sfl_nn_attention *a, const workspace *s, const float *weight, size_t kept, float *out)
 {
+    const size_t row = 2 * s->wide;
     for (size_t c = 0; c < a->width; c += WIDTH) {
-        vec sum = {0};
-        for (size_t l = 0; l < kept; l++) sum += weight[l] * load(s->pairs + l * 2 * s->wide + c);
-        store_up_to(out + c, sum, a->width - c);
+        const float *key = s->pairs + c;
+        vec sum[CHAINS] = {{0}};
+        size_t l = 0;
+        for (; l + CHAINS <= kept; l += CHAINS) {
+            UNROLL
+            for (size_t i = 0; i < CHAINS; i++) sum[i] += weight[l + i] * load(key + (l + i) * row);
+        }
+        for (; l < kept; l++) sum[0] += weight[l] * load(key + l * row);
+        store_up_to(out + c, (sum[0] + sum[1]) + (sum[2] + sum[3]), a->width - c);
     }
 }
 
@@ -166,6 +200,7 @@ static void attention(const sfl_nn_attention *a)
     memset(s.query, 0, 4 * s.wide);
     for (size_t i = 0; i < a->samples; i++) {
         memcpy(s.query, a->query + i * a->width, 4 * a->width);
+        if (i + 1 < a->samples) fetch(a, i + 1);
         const size_t kept = attend(a, &s, i);
         weighted_sum(a, &s, s.score, kept, a->pooled + i * a->width);
         if (a->total) weighted_sum(a, &s, s.key_mask, kept, a->total + i * a->width);

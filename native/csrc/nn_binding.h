@@ -22,6 +22,8 @@ struct step {
         sfl_nn_softmax softmax;
         sfl_nn_convert convert;
         sfl_nn_copy copy;
+        sfl_nn_pack pack;
+        sfl_nn_filters filters;
         sfl_nn_lookup lookup;
         sfl_nn_locate locate;
         sfl_nn_attention attention;
@@ -69,6 +71,7 @@ int sfl_fill_winograd(step *s);
 int sfl_fill_depthwise(step *s);
 int sfl_fill_pool(step *s);
 int sfl_fill_convert(step *s);
+int sfl_fill_filters(step *s);
 
 /* The last has no name. */
 extern const step_kind sfl_nn_step_kinds[];

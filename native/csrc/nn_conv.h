@@ -165,36 +165,53 @@ static void depthwise(const sfl_nn_depthwise *d)
     }
 }
 
-INLINE vec pooled_window(const sfl_nn_pool *p, const float *image, size_t line, size_t column)
+INLINE vec gathered(vec sum, vec x, sfl_nn_pooling kind)
+{
+    return kind == SFL_NN_MAX ? larger(sum, x) : sum + x;
+}
+
+/* The part [top, bottom) x [left, right) of an image. Rows and columns may be constants. */
+INLINE vec pooled(const float *image, size_t width, const size_t rows, const size_t columns, sfl_nn_pooling kind)
+{
+    vec sum = load(image);
+    for (size_t y = 0; y < rows; y++) {
+        for (size_t x = !y; x < columns; x++) sum = gathered(sum, load(image + (y * width + x) * WIDTH), kind);
+    }
+    return sum;
+}
+
+/* What of a window along one axis lies inside: where it starts, and how long it is. */
+INLINE size_t inside(size_t at, size_t kernel, size_t pad, size_t size, size_t *length)
+{
+    const size_t start = at < pad ? pad - at : 0, end = size + pad - at;
+    *length = (end < kernel ? end : kernel) - start;
+    return at + start - pad;
+}
+
+INLINE void pool_line(const sfl_nn_pool *p, const float *image, size_t line, const sfl_nn_pooling kind, float *out)
 {
     const sfl_nn_window *w = &p->window;
-    const size_t y = line * w->stride[0], x = column * w->stride[1];
-    const size_t bottom = y + w->kernel[0] < w->height + w->pad[0] ? y + w->kernel[0] : w->height + w->pad[0];
-    const size_t right = x + w->kernel[1] < w->width + w->pad[1] ? x + w->kernel[1] : w->width + w->pad[1];
-    const size_t top = y < w->pad[0] ? w->pad[0] : y, left = x < w->pad[1] ? w->pad[1] : x;
-    vec sum = all(p->kind == SFL_NN_MAX ? -FLT_MAX : 0.0f);
-    for (size_t i = top; i < bottom; i++) {
-        const float *row = image + (i - w->pad[0]) * w->width * WIDTH;
-        for (size_t j = left; j < right; j++) {
-            const vec v = load(row + (j - w->pad[1]) * WIDTH);
-            sum = p->kind == SFL_NN_MAX ? larger(sum, v) : sum + v;
-        }
+    size_t rows, columns;
+    const size_t top = inside(line * w->stride[0], w->kernel[0], w->pad[0], w->height, &rows);
+    for (size_t c = 0; c < w->out_width; c++, out += WIDTH) {
+        const size_t left = inside(c * w->stride[1], w->kernel[1], w->pad[1], w->width, &columns);
+        const float *x = image + (top * w->width + left) * WIDTH;
+        const vec sum = rows == 3 && columns == 3 ? pooled(x, w->width, 3, 3, kind)
+                                                  : pooled(x, w->width, rows, columns, kind);
+        const size_t count = kind == SFL_NN_MEAN ? rows * columns : w->kernel[0] * w->kernel[1];
+        store(out, kind == SFL_NN_MAX ? sum : sum * (1.0f / (float)count));
     }
-    if (p->kind == SFL_NN_MAX) return sum;
-    const size_t count = p->kind == SFL_NN_MEAN ? (bottom - top) * (right - left) : w->kernel[0] * w->kernel[1];
-    return sum * (1.0f / (float)count);
 }
 
 static void pool(const sfl_nn_pool *p)
 {
     const sfl_nn_window *w = &p->window;
-    const size_t blocks = w->images * ((w->channels + WIDTH - 1) / WIDTH);
-    for (size_t b = 0; b < blocks; b++) {
-        const float *image = p->x + b * w->height * w->width * WIDTH;
-        float *out = p->out + b * w->out_height * w->out_width * WIDTH;
-        for (size_t l = 0; l < w->out_height; l++) {
-            for (size_t c = 0; c < w->out_width; c++, out += WIDTH) store(out, pooled_window(p, image, l, c));
-        }
+    const size_t lines = w->images * ((w->channels + WIDTH - 1) / WIDTH) * w->out_height;
+    for (size_t l = 0; l < lines; l++) {
+        const float *image = p->x + l / w->out_height * w->height * w->width * WIDTH;
+        float *out = p->out + l * w->out_width * WIDTH;
+        if (p->kind == SFL_NN_MAX) pool_line(p, image, l % w->out_height, SFL_NN_MAX, out);
+        else pool_line(p, image, l % w->out_height, p->kind, out);
     }
 }
 

@@ -7,6 +7,7 @@
     const sfl_nn_backend sfl_nn_##kind = {.name = #kind,              \
                                           .usable = available,        \
                                           .width = SFL_WIDTH,         \
+                                          .tile_rows = TILE_ROWS,     \
                                           .gemm = gemm,               \
                                           .linear = linear,           \
                                           .conv = conv,               \
@@ -17,6 +18,8 @@
                                           .activate = activate,       \
                                           .softmax = softmax,         \
                                           .convert = convert,         \
+                                          .pack = pack,               \
+                                          .filters = filters,         \
                                           .lookup = lookup,           \
                                           .attention = attention,     \
                                           .all_finite = all_finite}

@@ -91,18 +91,25 @@ static void elementwise(const sfl_nn_elementwise *e)
     }
 }
 
-/* x becomes exp(x - peak); returns the sum. */
+INLINE vec load_or(const float *p, size_t count, float rest)
+{
+    vec x = all(rest);
+    if (count >= WIDTH) return load(p);
+    memcpy(&x, p, 4 * count);
+    return x;
+}
+
+/* out = exp(x - peak); returns the sum. */
 static float exponentials(float *out, const float *x, size_t count)
 {
-    float peak = x[0], total = 0;
-    for (size_t i = 1; i < count; i++) peak = x[i] > peak ? x[i] : peak;
+    vec peaks = all(-FLT_MAX), total = {0};
+    for (size_t i = 0; i < count; i += WIDTH) peaks = larger(peaks, load_or(x + i, count - i, -FLT_MAX));
+    const float peak = peak_of(peaks);
     for (size_t i = 0; i < count; i += WIDTH) {
-        const size_t left = count - i;
-        const vec e = exp_of(load_up_to(x + i, left) - peak);
-        store_up_to(out + i, e, left);
-        for (size_t j = 0; j < WIDTH && j < left; j++) total += e[j];
+        store_up_to(out + i, exp_of(load_up_to(x + i, count - i) - peak), count - i);
+        total += load_up_to(out + i, count - i);
     }
-    return total;
+    return sum_of(total);
 }
 
 static void scale(float *x, size_t count, float factor)
@@ -131,6 +138,19 @@ static void convert(const sfl_nn_convert *c)
                 if (c->to_blocked) c->out[here] = l < lanes ? c->x[there] : 0;
                 else if (l < lanes) c->out[there] = c->x[here];
             }
+        }
+    }
+}
+
+static void pack(const sfl_nn_pack *p)
+{
+    float *out = p->out;
+    for (size_t first = 0; first < p->columns; first += PANEL) {
+        const size_t there = p->columns - first < PANEL ? p->columns - first : PANEL;
+        const float *x = p->x + first * p->row;
+        for (size_t k = 0; k < p->depth; k++, out += PANEL) {
+            for (size_t j = 0; j < there; j++) out[j] = p->index[k] < 0 ? 0 : x[j * p->row + (size_t)p->index[k]];
+            for (size_t j = there; j < PANEL; j++) out[j] = 0;
         }
     }
 }

@@ -87,11 +87,27 @@ INLINE vec clamp(vec x, vec low, vec high)
     return smaller(larger(x, low), high);
 }
 
+/* By halves: the order of a tree, so that no addition waits for all before it. */
 INLINE float sum_of(vec x)
 {
-    float total = 0;
-    for (size_t i = 0; i < WIDTH; i++) total += x[i];
-    return total;
+    float part[SFL_WIDTH];
+    memcpy(part, &x, sizeof part);
+    for (size_t half = WIDTH / 2; half > 0; half /= 2) {
+        UNROLL
+        for (size_t i = 0; i < half; i++) part[i] += part[i + half];
+    }
+    return part[0];
+}
+
+INLINE float peak_of(vec x)
+{
+    float part[SFL_WIDTH];
+    memcpy(part, &x, sizeof part);
+    for (size_t half = WIDTH / 2; half > 0; half /= 2) {
+        UNROLL
+        for (size_t i = 0; i < half; i++) part[i] = part[i] > part[i + half] ? part[i] : part[i + half];
+    }
+    return part[0];
 }
 
 /* e^x within 2 ulp, x first cut to where the result is a normal number: 2^n times a polynomial (Cephes expf). */

@@ -118,6 +118,44 @@ INLINE void blocks_out(const sfl_nn_winograd *g, const size_t tile, const size_t
     }
 }
 
+/* G g G^T of a vector of filters: planes apart in `out`. */
+INLINE void transform_filters(const sfl_nn_filters *f, const vec *g, float *out, size_t plane)
+{
+    vec half[SFL_NN_MAX_SIZE * SFL_NN_MAX_SIZE];
+    for (size_t i = 0; i < f->size; i++) {
+        for (size_t x = 0; x < f->kernel; x++) {
+            vec sum = {0};
+            for (size_t y = 0; y < f->kernel; y++) sum += f->matrix[i * f->kernel + y] * g[y * f->kernel + x];
+            half[i * f->kernel + x] = sum;
+        }
+        for (size_t j = 0; j < f->size; j++) {
+            vec sum = {0};
+            for (size_t x = 0; x < f->kernel; x++) sum += f->matrix[j * f->kernel + x] * half[i * f->kernel + x];
+            store(out + (i * f->size + j) * plane, sum);
+        }
+    }
+}
+
+static void filters(const sfl_nn_filters *f)
+{
+    const size_t taps = f->kernel * f->kernel, depth = sfl_nn_round_up(f->channels, WIDTH);
+    const size_t columns = sfl_nn_round_up(f->filters, PANEL), plane = depth * columns;
+    for (size_t n = 0; n < columns; n += WIDTH) {
+        float *out = f->out + n / PANEL * PANEL * depth + n % PANEL;
+        for (size_t c = 0; c < depth; c++, out += PANEL) {
+            float gathered[SFL_NN_MAX_SIZE * SFL_NN_MAX_SIZE][SFL_WIDTH];
+            vec g[SFL_NN_MAX_SIZE * SFL_NN_MAX_SIZE];
+            memset(gathered, 0, taps * sizeof gathered[0]);
+            for (size_t lane = 0; lane < WIDTH && n + lane < f->filters && c < f->channels; lane++) {
+                const float *weights = f->weights + ((n + lane) * f->channels + c) * taps;
+                for (size_t t = 0; t < taps; t++) gathered[t][lane] = weights[t];
+            }
+            for (size_t t = 0; t < taps; t++) g[t] = load(gathered[t]);
+            transform_filters(f, g, out, plane);
+        }
+    }
+}
+
 /* tile and size are constants for the kinds that the planner likes best. */
 INLINE void winograd_image(const sfl_nn_winograd *g, const size_t tile, const size_t size, const float *x,
                            const float *add, float *out)

@@ -27,7 +27,7 @@ static PyObject *nn_backends(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(no
     PyObject *names = PyList_New(0);
     for (const sfl_nn_backend *const *b = sfl_nn_backends; names && *b; b++) {
         if (!(*b)->usable()) continue;
-        PyObject *pair = Py_BuildValue("(sn)", (*b)->name, (Py_ssize_t)(*b)->width);
+        PyObject *pair = Py_BuildValue("(snn)", (*b)->name, (Py_ssize_t)(*b)->width, (Py_ssize_t)(*b)->tile_rows);
         if (!pair || PyList_Append(names, pair) < 0) Py_CLEAR(names);
         Py_XDECREF(pair);
     }
@@ -281,7 +281,8 @@ static PyObject *nn_feed(PyObject *Py_UNUSED(module), PyObject *args)
 }
 
 PyMethodDef sfl_nn_methods[] = {
-    {"nn_backends", nn_backends, METH_NOARGS, PyDoc_STR("nn_backends()\n--\n\n(name, vector width), best first.")},
+    {"nn_backends", nn_backends, METH_NOARGS,
+     PyDoc_STR("nn_backends()\n--\n\n(name, vector width, tile rows), best first.")},
     {"nn_step", nn_step, METH_VARARGS,
      PyDoc_STR("nn_step(backend, kind, buffers, sizes, numbers, /)\n--\n\nOne checked kernel call.")},
     {"nn_program", nn_program, METH_VARARGS, PyDoc_STR("nn_program(steps, /)\n--\n\nSteps in order.")},

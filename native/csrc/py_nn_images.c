@@ -6,6 +6,7 @@ SFL_RUN(winograd)
 SFL_RUN(depthwise)
 SFL_RUN(pool)
 SFL_RUN(convert)
+SFL_RUN(filters)
 
 /* ---- Windows: images, channels, height, width, out channels, height, width, kernel, stride, padding (2 each) ---- */
 
@@ -156,5 +157,22 @@ int sfl_fill_convert(step *s)
         return -1;
     s->job.convert = (sfl_nn_convert){s->size[0], s->size[1], s->size[2], to_blocked, s->view[1].buf, s->view[0].buf};
     s->run = run_convert;
+    return 0;
+}
+
+/* out, weights, matrix; filters, channels, kernel, size */
+int sfl_fill_filters(step *s)
+{
+    const size_t filters = s->size[0], channels = s->size[1], kernel = s->size[2], size = s->size[3];
+    const size_t unit = s->backend->width;
+    if (sfl_positive(s, 0, 3)) return -1;
+    if (size > SFL_NN_MAX_SIZE || kernel > size) return sfl_refuse("the Winograd tile is too large");
+    if (sfl_floats(s, 0, "out",
+                   sfl_times4(size, size, sfl_nn_round_up(channels, unit), sfl_nn_round_up(filters, 2 * unit))) ||
+        sfl_floats(s, 1, "weights", sfl_times4(filters, channels, kernel, kernel)) ||
+        sfl_floats(s, 2, "matrix", size * kernel))
+        return -1;
+    s->job.filters = (sfl_nn_filters){filters, channels, kernel, size, s->view[2].buf, s->view[1].buf, s->view[0].buf};
+    s->run = run_filters;
     return 0;
 }

@@ -70,6 +70,7 @@ SFL_RUN(linear)
 SFL_RUN(elementwise)
 SFL_RUN(activate)
 SFL_RUN(softmax)
+SFL_RUN(pack)
 SFL_RUN(lookup)
 SFL_RUN(attention)
 
@@ -194,6 +195,23 @@ static int fill_copy(step *s)
     return 0;
 }
 
+/* out, x, index; columns, from row to row of x */
+static int fill_pack(step *s)
+{
+    const size_t columns = s->size[0], row = s->size[1], depth = (size_t)(s->view[2].len / 8);
+    const int64_t *index = s->view[2].buf;
+    int64_t last = -1;
+    if (sfl_positive(s, 0, 0) || sfl_want(s, 2, "index", 8, depth, 0) ||
+        sfl_floats(s, 0, "out", sfl_times(depth, sfl_nn_round_up(columns, 2 * s->backend->width))))
+        return -1;
+    for (size_t k = 0; k < depth; k++) last = index[k] > last ? index[k] : last;
+    if (last > INT32_MAX || sfl_want(s, 1, "x", 4, sfl_times(columns - 1, row) + (size_t)(last + 1), 1))
+        return PyErr_Occurred() ? -1 : sfl_refuse("index lies outside x");
+    s->job.pack = (sfl_nn_pack){columns, depth, row, index, s->view[1].buf, s->view[0].buf};
+    s->run = run_pack;
+    return 0;
+}
+
 /* ---- Rows of tables ---- */
 
 /* Buffers i (rows) and i + 1 (scales of int8 rows); sizes j (rows) and j + 1 (width). */
@@ -290,11 +308,20 @@ static int fill_attention(step *s)
 }
 
 const step_kind sfl_nn_step_kinds[] = {
-    {"linear", fill_linear, 7, 4, 2},          {"conv", sfl_fill_conv, 6, 14, 2},
-    {"winograd", sfl_fill_winograd, 8, 16, 2}, {"depthwise", sfl_fill_depthwise, 4, 13, 2},
-    {"pool", sfl_fill_pool, 2, 14, 0},         {"elementwise", fill_elementwise, 3, 3, 2},
-    {"activate", fill_activate, 3, 3, 2},      {"softmax", fill_softmax, 2, 2, 0},
-    {"convert", sfl_fill_convert, 2, 4, 0},    {"copy", fill_copy, 2, 6, 0},
-    {"lookup", fill_lookup, 4, 3, 0},          {"locate", fill_locate, 4, 2, 0},
-    {"attention", fill_attention, 20, 14, 2},  {NULL, NULL, 0, 0, 0},
+    {"linear", fill_linear, 7, 4, 2},
+    {"conv", sfl_fill_conv, 6, 14, 2},
+    {"winograd", sfl_fill_winograd, 8, 16, 2},
+    {"depthwise", sfl_fill_depthwise, 4, 13, 2},
+    {"pool", sfl_fill_pool, 2, 14, 0},
+    {"elementwise", fill_elementwise, 3, 3, 2},
+    {"activate", fill_activate, 3, 3, 2},
+    {"softmax", fill_softmax, 2, 2, 0},
+    {"convert", sfl_fill_convert, 2, 4, 0},
+    {"copy", fill_copy, 2, 6, 0},
+    {"pack", fill_pack, 3, 2, 0},
+    {"filters", sfl_fill_filters, 3, 4, 0},
+    {"lookup", fill_lookup, 4, 3, 0},
+    {"locate", fill_locate, 4, 2, 0},
+    {"attention", fill_attention, 20, 14, 2},
+    {NULL, NULL, 0, 0, 0},
 };

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .din import PADDING, Submodel, din_graph
 from .errors import InputError, ModelError, UnsupportedOperatorError
 from .graph import Graph, Node, Spec
+from .prepared import load_prepared, save_prepared
 from .session import Session
 from .submodel import Ranker, load_submodel, save_submodel
 
@@ -20,6 +21,8 @@ __all__ = [
     "Submodel",
     "UnsupportedOperatorError",
     "din_graph",
+    "load_prepared",
     "load_submodel",
+    "save_prepared",
     "save_submodel",
 ]

@@ -1,31 +1,45 @@
-"""What work costs on this machine: a few rates, from a calibration or from an ordinary machine."""
+"""What work costs on this machine: a few rates, measured once, or typical ones."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
-__all__ = ["Rates"]
+from native.nn import Kernels
+
+__all__ = ["Rates", "typical"]
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds for the pieces that algorithms are made of, on one core."""
 
-    product: tuple[float, ...] = (16e-12, 8.5e-12, 6e-12, 5.2e-12, 4.9e-12, 4.7e-12)
-    """Of one multiplication in a matrix product whose tiles are 1, 2, ... rows high (two panels' vectors wide)."""
-    weight: float = 2.5e-11
+    product: tuple[float, ...]
+    """Of one multiplication in a matrix product whose tiles are 1, 2, ... rows high."""
+    weight: float
     """Of a byte of weights that no cache holds."""
-    moved: float = 3e-11
-    """Of a byte that is read and written once, in the cache."""
-    transformed: float = 1.2e-11
+    moved: float
+    """Of a byte that is written once and read once, in the cache."""
+    transformed: float
     """Of one multiplication in Winograd's transforms."""
-    exponential: float = 4e-10
+    exponential: float
     """Of one sigmoid, tanh or exponential."""
-    step: float = 1e-7
+    step: float
     """Of starting a kernel."""
 
     def rows(self, rows: int) -> float:
         """Seconds of a multiplication when a product has that many rows: tiles are of nearly equal height."""
-        tallest = len(self.product)
-        tiles = -(-rows // tallest)
+        tiles = -(-rows // len(self.product))
         return self.product[max(1, rows // tiles) - 1]
+
+
+def typical(kernels: Kernels) -> Rates:
+    """Of a core at 3 GHz that starts two vector multiplications a cycle, when tiles are high enough to feed it."""
+    peak = 1 / (2 * kernels.width * 3e9)
+    heights = range(1, kernels.tile_rows + 1)
+    return Rates(
+        product=tuple(peak * max(1.15, (height + 2) / (2 * height), 4 / height) for height in heights),
+        weight=5e-11,
+        moved=3e-11,
+        transformed=2 * peak,
+        exponential=40 * peak,
+        step=1e-7,
+    )

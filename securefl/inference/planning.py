@@ -41,6 +41,7 @@ class Row:
 class Plan:
     """A model, ready to run for its input shapes."""
 
+    rewritten: Graph
     laid_out: LaidOut
     memory: Memory
     parts: tuple[Part, ...]
@@ -80,7 +81,7 @@ def make_plan(graph: Graph, settings: Settings, rates: Rates, prepared: dict[str
     memory = Memory(laid_out, choices, kernels.width)
     cut = parts(laid_out.graph, laid_out.backends)
     done = [tuple(part.backend.prepare(laid_out.graph, part.nodes, memory)) for part in cut]
-    return Plan(laid_out, memory, cut, tuple(done), saved, held)
+    return Plan(graph, laid_out, memory, cut, tuple(done), saved, held)
 
 
 def rows(plan: Plan) -> list[Row]:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from native import nn
 from native.nn import Places, Program
 
-from .cost import Rates
+from .calibration import calibrated
+from .cost import typical
 from .errors import InputError
 from .graph import Array, Graph, Spec
 from .planning import Plan, Row, make_plan, rows
@@ -28,22 +29,42 @@ __all__ = ["Session"]
 class Session:
     """Runs a model for fixed input shapes.
 
-    model: a `Graph`. The other arguments are `Settings`, by name; unknown ones are refused.
+    model: a `Graph`. `prepared`: instructions and weights of an earlier session (`load_prepared`). The other arguments
+    are `Settings`, by name; unknown ones are refused.
     A session may be used from several threads, one run at a time. Raises ModelError and InputError, which name what is
     wrong.
     """
 
     def __init__(
-        self, model: Graph, threads: int = 1, backend: str | tuple[str, ...] = "auto", **settings: Any
+        self,
+        model: Graph,
+        threads: int = 1,
+        backend: str | tuple[str, ...] = "auto",
+        *,
+        prepared: tuple[str, dict[str, Array]] | None = None,
+        **settings: Any,
     ) -> None:
         self.settings: Settings = checked(threads=threads, backend=backend, **settings)
-        self._rates, self._lock = Rates(), Lock()
-        self._replan(model if model.specs else model.with_specs())
+        kernels = nn.kernels(self.settings.instructions)
+        self._rates = calibrated(kernels) if self.settings.calibrate else typical(kernels)
+        self._lock = Lock()
+        self.instructions = kernels.name
+        held = prepared[1] if prepared is not None and prepared[0] == kernels.name else {}
+        self._replan(model if model.specs else model.with_specs(), held)
 
-    def _replan(self, model: Graph) -> None:
+    def resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Plan anew for other shapes of the inputs that are named. Raises ModelError if the model cannot take them."""
+        unknown = shapes.keys() - self._model.inputs.keys()
+        if unknown:
+            raise InputError(f"shapes: {_names(dict.fromkeys(unknown))} is no input of the model")
+        inputs = {name: Spec(shapes.get(name, spec.shape), spec.dtype) for name, spec in self._model.inputs.items()}
+        with self._lock:
+            self._replan(replace(self._model, inputs=inputs).with_specs(), {})
+
+    def _replan(self, model: Graph, prepared: dict[str, Array]) -> None:
         began = perf_counter()
         self._model = model
-        self._plan: Plan = make_plan(model, self.settings, self._rates)
+        self._plan: Plan = make_plan(model, self.settings, self._rates, dict(prepared))
         self._inputs = {name: _Input(self._plan, name, spec) for name, spec in model.inputs.items()}
         self._places = Places([(place.array, place.limit or 0) for place in self._inputs.values()])
         self._outputs = {
@@ -96,6 +117,16 @@ class Session:
                 taken.append([_seconds(operation.run) for operation in self._plan.operations])
         measured = [median(column) for column in zip(*taken, strict=True)]
         return [replace(row, seconds=seconds) for row, seconds in zip(rows(self._plan), measured, strict=True)]
+
+    @property
+    def rewritten(self) -> Graph:
+        """The model after the rewrite rules."""
+        return self._plan.rewritten
+
+    @property
+    def prepared(self) -> dict[str, Array]:
+        """Weights as the kernels read them."""
+        return dict(self._plan.prepared)
 
     @property
     def memory(self) -> MemoryUse:

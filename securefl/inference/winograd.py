@@ -43,15 +43,6 @@ class Winograd:
         """Points 1 + 2i and 2 + 2i, i < pairs, are opposite; 0 if not all are in pairs: then nothing can be shared."""
         return (self.size - 2) // 2 if self.size % 2 == 0 else 0
 
-    def transformed(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Filters (filters, channels, kernel, kernel) as size^2 matrices (size * size, channels, filters)."""
-        g = floats(self.filter)
-        filters, channels = weights.shape[:2]
-        flat = weights.reshape(filters, channels, self.kernel**2).transpose(2, 1, 0).reshape(self.kernel**2, -1)
-        both = np.kron(g, g)
-        product: NDArray[np.float32] = (both @ flat).astype(np.float32, copy=False)
-        return product.reshape(self.size**2, channels, filters)
-
 
 def floats(matrix: Sequence[Sequence[Fraction]]) -> NDArray[np.float32]:
     """As float32."""

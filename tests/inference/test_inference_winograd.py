@@ -58,14 +58,6 @@ def test_opposite_points_share_their_work(tile: int, kernel: int) -> None:
         assert (floats(w.input)[a] * signs == floats(w.input)[b]).all()
 
 
-def test_transformed_filters() -> None:
-    w = winograd(4, 3)
-    weights = np.random.default_rng(0).standard_normal((5, 2, 3, 3), np.float32)
-    g = floats(w.filter)
-    wanted = np.einsum("ij,fcjk,lk->ilcf", g, weights, g).reshape(36, 2, 5)
-    assert np.abs(w.transformed(weights) - wanted).max() < 1e-6
-
-
 @pytest.mark.parametrize(("tile", "kernel"), [(0, 3), (3, 0), (9, 3), (1, 1)])
 def test_what_has_no_points_is_refused(tile: int, kernel: int) -> None:
     with pytest.raises(ValueError, match="points"):

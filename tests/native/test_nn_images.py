@@ -120,9 +120,7 @@ def test_winograd(k: nn.Kernels, w: nn.Window, seed: int, tile: int, tiles: int,
     shape, out_shape = shapes(w)
     x, weights, bias = normal(seed, *shape), normal(1, w.out_channels, w.channels, *w.kernel), normal(2, w.out_channels)
     added = normal(3, *out_shape)
-    lanes = -(-w.channels // k.width) * k.width
-    transformed = np.zeros((f.size**2, lanes, w.out_channels), np.float32)
-    transformed[:, : w.channels] = f.transformed(weights)
+    packed = k.pack_filters(weights, floats(f.filter))
     out = np.full(k.blocked_size(out_shape), np.nan, np.float32)
     scratch = np.full(k.winograd_scratch(w, f.size, tiles), np.nan, np.float32)
     run(
@@ -130,7 +128,7 @@ def test_winograd(k: nn.Kernels, w: nn.Window, seed: int, tile: int, tiles: int,
             w,
             out,
             blocked(k, x),
-            k.pack(transformed),
+            packed,
             k.pad(bias),
             scratch,
             (floats(f.input), floats(f.output)),
@@ -144,6 +142,24 @@ def test_winograd(k: nn.Kernels, w: nn.Window, seed: int, tile: int, tiles: int,
     # Rounding grows with the points: 1/2 and 4 to high powers cost digits.
     tolerance = 1e-4 if f.size <= 6 else 1e-3 if f.size <= 8 else 1e-1
     assert np.abs(planar(k, out, out_shape) - wanted).max() < tolerance * max(1, np.abs(wanted).max())
+
+
+@FEW
+@given(k=any_kernel, seed=seeds, filters=st.integers(1, 40), channels=st.integers(1, 20), tile=st.integers(1, 6))
+def test_filters_are_transformed_and_packed(k: nn.Kernels, seed: int, filters: int, channels: int, tile: int) -> None:
+    g = floats(winograd(tile, 3).filter)
+    weights = normal(seed, filters, channels, 3, 3)
+    wanted = np.einsum("ij,fcjk,lk->ilcf", g, weights, g).reshape(len(g) ** 2, channels, filters)
+    padded = np.pad(wanted, ((0, 0), (0, -channels % k.width), (0, 0)))
+    assert np.abs(k.pack_filters(weights, g) - k.pack(padded)).max() < 1e-4
+
+
+@FEW
+@given(k=any_kernel, seed=seeds, columns=st.integers(1, 70), row=st.integers(1, 30))
+def test_rows_are_packed_in_any_order(k: nn.Kernels, seed: int, columns: int, row: int) -> None:
+    rows, index = normal(seed, columns, row), np.random.default_rng(seed).integers(-2, row, 17)
+    wanted = np.where(index < 0, 0, rows[:, np.maximum(index, 0)])
+    assert (k.pack_rows(rows, index) == k.pack(np.ascontiguousarray(wanted.T, np.float32))).all()
 
 
 @FEW

@@ -70,7 +70,8 @@ def _fused(matcher: Matcher, before: Node, node: Node) -> tuple[Node, dict[str, 
     limits = _limits(matcher, node)
     if limits is not None and not done:
         low, high = number(before, "low", -inf), number(before, "high", inf)
-        within = {"low": float(np.clip(limits[0], low, high)), "high": float(np.clip(limits[1], low, high))}
+        ends = {"low": float(np.clip(limits[0], low, high)), "high": float(np.clip(limits[1], low, high))}
+        within = {name: limit for name, limit in ends.items() if abs(limit) != inf}
         return replace(before.with_attributes(**within), outputs=node.outputs), {}
     if before.op != "Linear" or done or len(before.inputs) > 3:
         return None

@@ -9,10 +9,11 @@ from native.nn import Kernels, Program
 from ...cost import Rates
 from ...graph import Array, Graph, Node
 from ..interface import Buffers, Choice, Layout, Operation
-from . import dense, embedding, shaping
+from . import dense, embedding, images, shaping
+from .layouts import layouts_of
 from .lowering import Context, Lowering, Options
 
-LOWERINGS: dict[str, Lowering] = {**dense.LOWERINGS, **embedding.LOWERINGS, **shaping.LOWERINGS}
+LOWERINGS: dict[str, Lowering] = {**dense.LOWERINGS, **embedding.LOWERINGS, **images.LOWERINGS, **shaping.LOWERINGS}
 
 
 class NativeBackend:
@@ -36,10 +37,10 @@ class NativeBackend:
         return LOWERINGS[node.op].cost(self._context(graph), node)
 
     def layouts(
-        self, _graph: Graph, node: Node, _have: Mapping[str, Layout]
+        self, graph: Graph, node: Node, have: Mapping[str, Layout]
     ) -> tuple[Sequence[Layout], Sequence[Layout]]:
-        """Planar, but for images."""
-        return ["planar"] * len(node.inputs), ["planar"] * len(node.outputs)
+        """Images in blocks, all else planar."""
+        return layouts_of(self._context(graph), node, have)
 
     def prepare(self, graph: Graph, nodes: Sequence[Node], buffers: Buffers) -> list[Operation]:
         """Weights packed, jobs checked."""

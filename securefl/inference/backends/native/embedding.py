@@ -98,8 +98,8 @@ def _packed(c: Context, name: str) -> Array:
     """Matrices as panels; biases, and the last column, padded."""
     array = c.constant(name)
     if array.ndim == 2 and array.shape[1] > 1:
-        return c.once(f"{name}/panels", lambda: c.kernels.pack(array))  # type: ignore[no-any-return]
-    return c.once(f"{name}/padded", lambda: c.kernels.pad(array.reshape(-1)))  # type: ignore[no-any-return]
+        return c.once(f"{name}/panels", lambda: c.kernels.pack(array))
+    return c.once(f"{name}/padded", lambda: c.kernels.pad(array.reshape(-1)))
 
 
 _rows = Lowering(_looks_up, _lookup_cost, _lookup)

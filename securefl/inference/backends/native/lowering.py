@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class Context:
     prepared: dict[str, Array] = field(default_factory=dict)
     """Packed weights by name: filled at preparation, or from a file of an earlier one."""
 
-    def once(self, name: str, make: Callable[[], Array]) -> Any:
+    def once(self, name: str, make: Callable[[], Array]) -> Array:
         """Prepared weights of that name; made if they are not there yet."""
         if name not in self.prepared:
             self.prepared[name] = np.ascontiguousarray(make())

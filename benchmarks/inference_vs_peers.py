@@ -1,0 +1,43 @@
+"""Inference beside onnxruntime, MNN and ncnn: one thread, float32, NumPy to NumPy, the engines in turn.
+
+    python benchmarks/inference_vs_peers.py --json inference.json
+
+A ratio is the peer's time over ours. Only x86 was ever measured; nothing here says anything about phones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"  # before any engine is imported
+
+from inference import dins, images  # noqa: E402
+from report import Report  # noqa: E402 - the engines read those variables when they are imported
+
+FAMILIES: dict[str, Callable[[Report, int], None]] = {"din": dins.measure, "images": images.measure}
+PACKAGES = ["securefl", "numpy", "onnx", "onnxruntime", "MNN", "ncnn"]
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=FAMILIES, action="append", help="this family alone; may be repeated")
+    parser.add_argument("--rounds", type=int, default=31, metavar="R", help="turns of each engine (31)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    asked = parser.parse_args()
+    report = Report(sys.argv, PACKAGES)
+    report.notes.append("one thread, float32, NumPy to NumPy; only x86 was measured; MNN's wheel has no AVX-512")
+    for name in asked.only or FAMILIES:
+        FAMILIES[name](report, asked.rounds)
+    print(report.table())
+    if asked.json:
+        report.write(asked.json)
+
+
+if __name__ == "__main__":
+    main()
