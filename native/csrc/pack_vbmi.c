@@ -115,9 +115,9 @@ INLINE void pack(uint8_t *out, const uint8_t *values, size_t word, size_t count,
 
 TARGET void sfl_vbmi_pack(uint8_t *out, const void *values, size_t word, size_t count, unsigned bits)
 {
-    if (word == 4 && 4 <= bits && bits <= 32) pack(out, values, 4, count, bits);
-    else if (word == 8 && 8 <= bits) pack(out, values, 8, count, bits);
-    else sfl_portable_pack(out, values, word, count, bits); /* lanes of less than a byte, or of 33 bits and more in 32 */
+    if (word == 4 && 2 <= bits && bits <= 32) pack(out, values, 4, count, bits);
+    else if (word == 8 && 6 <= bits) pack(out, values, 8, count, bits);
+    else sfl_portable_pack(out, values, word, count, bits); /* a byte may be of three lanes, or a word ends in a lane */
 }
 
 /* ---- The way back: the eight bytes of a lane and its ninth ---- */
