@@ -114,7 +114,7 @@ class Record:
 
 
 @cache
-def world(kind: str, setting: Setting) -> World:
+def world(kind: str, setting: Setting, session: bytes = SESSION) -> World:
     if kind == "sums":
         agreed = sessions.agree(N, T, sessions.A, sessions.B, setting=setting)
         return World(
@@ -123,7 +123,7 @@ def world(kind: str, setting: Setting) -> World:
             type,
             secagg.to_client,
             secagg.to_server,
-            lambda: Server(agreed, [sessions.public(u) for u in range(1, N + 1)], session=SESSION),
+            lambda: Server(agreed, [sessions.public(u) for u in range(1, N + 1)], session=session),
             lambda u, journal: sessions.make_client(u, agreed, journal=journal),
         )
     plan = rounds.PLAN
@@ -135,15 +135,15 @@ def world(kind: str, setting: Setting) -> World:
         round_states.place_of,
         submodel.to_client,
         submodel.to_server,
-        lambda: SubmodelServer(agreed, *model, maps=rounds.MAPS, session=SESSION),
+        lambda: SubmodelServer(agreed, *model, maps=rounds.MAPS, session=session),
         lambda u, journal: rounds.make_client(u, rounds.FIVE[u], N, journal=journal),
     )
 
 
 @cache
-def recorded(kind: str, setting: Setting) -> Record:
+def recorded(kind: str, setting: Setting, session: bytes = SESSION) -> Record:
     """One session of a world, played by sleepers."""
-    here, sent = world(kind, setting), []
+    here, sent = world(kind, setting, session), []
     sleepers = {here.name(u): Sleeper(here, u) for u in range(1, N + 1)}
     on_sent = lambda name, message, _, up: sent.append((name, message)) if up else None  # noqa: E731
     exchange = Exchange(here.server(), sleepers, here.to_client, here.to_server, on_sent=on_sent)
