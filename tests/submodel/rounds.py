@@ -16,6 +16,7 @@ from securefl.engine.exchange import Exchange
 from securefl.errors import LocalProtocolError, ProtocolError
 from securefl.secagg import Aborted, Params
 from securefl.secagg.messages import AdvertiseKeys, MaskedInput, ShareKeys, Unmasking
+from securefl.secagg.params import Setting
 from securefl.submodel import (
     UNION,
     UPDATE,
@@ -88,8 +89,10 @@ def make_plan(**others: Any) -> SubmodelPlan:
     return SubmodelPlan(**settings | others)
 
 
-def agree(plan: SubmodelPlan, clients: int, threshold: int, colluders: int = 1) -> Params:
-    return plan.params(clients=clients, threshold=threshold, colluders=colluders, kem="x25519")
+def agree(
+    plan: SubmodelPlan, clients: int, threshold: int, colluders: int = 1, setting: Setting = "semi_honest"
+) -> Params:
+    return plan.params(clients=clients, threshold=threshold, colluders=colluders, kem="x25519", setting=setting)
 
 
 def public(client: int) -> bytes:
@@ -239,11 +242,12 @@ def play(
     loses: Callable[[int, Any], bool] = lambda *_: False,
     may_return: bool = False,
     clients: Mapping[int, SubmodelClient] | None = None,
+    setting: Setting = "semi_honest",
     **settings: Any,
 ) -> Round:
     """A round of clients 1, 2, ... with these index sets; `clients` stand in for some, `settings` are the server's."""
     numbers = {public(u): u for u in held}
-    agreed = agree(plan, len(held), threshold)
+    agreed = agree(plan, len(held), threshold, setting=setting)
     everybody = {u: make_client(u, own, len(held)) for u, own in held.items()} | dict(clients or {})
     server = SubmodelServer(agreed, plan, DENSE_LAYERS, TABLES, numbers, maps=MAPS, **settings)
     played = Round(plan, server, everybody, held)
