@@ -16,11 +16,13 @@
 /* SFL_PORTABLE builds what a machine without any of the special instructions gets. */
 #if defined(__x86_64__) && !defined(SFL_PORTABLE)
 #define SFL_X86 1
-#if __GNUC__ >= 11 || __clang_major__ >= 9 /* that know VAES and can ask the processor for it */
+#if __GNUC__ >= 8 || __clang_major__ >= 6 /* the compilers that know VAES */
 #define SFL_VAES 1
 #endif
 #elif defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && !defined(SFL_PORTABLE)
+#if defined(__ARM_FEATURE_AES) || !defined(__clang__) /* clang declares the instructions only where all may use them */
 #define SFL_ARMV8 1
+#endif
 #endif
 
 __extension__ typedef unsigned __int128 sfl_u128;

@@ -12,7 +12,7 @@
 int sfl_vaes256_usable(void)
 {
     __builtin_cpu_init();
-    return __builtin_cpu_supports("aes") && __builtin_cpu_supports("vaes") && __builtin_cpu_supports("avx2");
+    return __builtin_cpu_supports("aes") && has_vaes() && __builtin_cpu_supports("avx2");
 }
 
 const sfl_mask_kernels sfl_vaes256 = KERNELS;

@@ -12,7 +12,7 @@
 int sfl_vaes512_usable(void)
 {
     __builtin_cpu_init();
-    return __builtin_cpu_supports("aes") && __builtin_cpu_supports("vaes") && __builtin_cpu_supports("avx512f");
+    return __builtin_cpu_supports("aes") && has_vaes() && __builtin_cpu_supports("avx512f");
 }
 
 const sfl_mask_kernels sfl_vaes512 = KERNELS;

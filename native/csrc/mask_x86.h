@@ -3,9 +3,17 @@
 #ifndef SFL_MASK_X86_H
 #define SFL_MASK_X86_H
 
+#include <cpuid.h>
 #include <immintrin.h>
 
 #include "mask_vec.h"
+
+/* Whether the system keeps the registers is for AVX to say; not every compiler can ask for VAES itself. */
+static inline int has_vaes(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & (1u << 9)) != 0;
+}
 
 INLINE uint32_t sub_word(uint32_t word)
 {
