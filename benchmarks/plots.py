@@ -22,12 +22,38 @@ def main() -> None:
     """One picture a file of figures."""
     mpl.rcParams |= {"svg.hashsalt": "securefl", "font.size": 9, "axes.edgecolor": INK, "text.color": INK}
     mpl.rcParams |= {"axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK}
+    scale()
+    attacker()
+
+
+def scale() -> None:
+    """How client time and server memory grow with the cohort."""
     checks = [c for name in ("scale.json", "scale-10000.json") for c in json.loads((HERE / name).read_text())["checks"]]
     figure, (time, memory) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
     _line(time, series(checks, "client_ms"), "time of a client, ms", ACCENT)
     _line(memory, series(checks, "server_peak_mb"), "peak memory of the server process, MB", OTHER)
     figure.savefig(HERE / "scale.svg", transparent=True, metadata={"Date": None})
     print(HERE / "scale.svg")
+
+
+def attacker() -> None:
+    """How often a server guesses right, at each choice of odds, beside the bound for claims."""
+    checks = {c["name"]: c["value"] for c in json.loads((HERE / "attacker.json").read_text())["checks"]}
+    odds = ("union", "3/4", "7/8", "15/16", "none")
+    figure, axes = plt.subplots(figsize=(6, 2.8), layout="constrained")
+    for offset, name, colour in ((-0.17, "claims", ACCENT), (0.17, "totals", OTHER)):
+        label = "from claims" if name == "claims" else "from claims and totals"
+        heights = [checks[f"{name}_{one}"] for one in odds]
+        axes.bar([at + offset for at in range(len(odds))], heights, width=0.32, color=colour, label=label)
+    for at, one in enumerate(odds):
+        bound = checks[f"bound_{one}"]
+        axes.plot([at - 0.4, at + 0.4], [bound, bound], color=INK, label="bound for claims" if at == 0 else None)
+    axes.set(ylim=(0.5, 1.02), ylabel="right guesses", xlabel="odds of claims")
+    axes.set_xticks(range(len(odds)), odds)
+    axes.legend(frameon=False, loc="upper left", fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(HERE / "attacker.svg", transparent=True, metadata={"Date": None})
+    print(HERE / "attacker.svg")
 
 
 def series(checks: list[dict[str, object]], name: str) -> list[tuple[int, float]]:

@@ -46,6 +46,7 @@ def response(subject: Subject) -> Finding:
             Figure.of(f"epsilon of a set of {size}, ever", ever.set_level(size, 0), ever.witness.event),
             Figure.of("epsilon of one index exchanged for another, this round", now.set_level(1, 1), now.witness.event),
             *(_guess(how, r) for r in sorted({1, rounds})),
+            Figure("attacker's guess rate, ever", _guess_ever(how), "probability", "exact", "rr-guess"),
         ),
     )  # fmt: skip
 
@@ -58,6 +59,13 @@ def _guess(how: dp.TwoStage, rounds: int) -> Figure:
     rounds = min(rounds, PLAIN)
     rate = float(how.pair(rounds).guess_rate())
     return Figure(f"attacker's guess rate, {_times(rounds)}", rate, "probability", "exact", "rr-guess")
+
+
+def _guess_ever(how: dp.TwoStage) -> float:
+    """From the permanent answer itself, if claims depend on it."""
+    if how.p3 == how.p4:
+        return 0.5
+    return float(max(how.p1, how.p2) + max(1 - how.p1, 1 - how.p2)) / 2
 
 
 def _times(rounds: int) -> str:

@@ -20,17 +20,17 @@ NIU = "Niu et al. 2020 (arXiv 1911.02254), section 4"
 RAPPOR = "Erlingsson et al. 2014 (RAPPOR), section 3"
 BELL = "Bell et al. 2020 (SecAgg+), section 3"
 BONAWITZ = "Bonawitz et al. 2017, sections 4 to 6"
-OWN = "docs/explanation/audit.md"
+OWN, CLAIMS = "docs/explanation/audit.md", "docs/explanation/privacy.md"
 
 _SOURCES = {
-    "rr-rounds": f"{RAPPOR}; {NIU}",
-    "rr-ever": f"{RAPPOR}; {NIU}",
-    "rr-truth": OWN,
-    "rr-set": OWN,
+    "rr-rounds": f"{RAPPOR}; {NIU}; {CLAIMS}",
+    "rr-ever": f"{RAPPOR}; {NIU}; {CLAIMS}",
+    "rr-truth": CLAIMS,
+    "rr-set": CLAIMS,
     "hockey-stick": "Barthe and Olmedo 2013; Balle et al. 2018",
     "clopper-pearson": "Clopper and Pearson 1934; Jagielski et al. 2020",
-    "ledger-index": OWN,
-    "ledger-set": OWN,
+    "ledger-index": CLAIMS,
+    "ledger-set": CLAIMS,
     "noise-scalar": "Balle and Wang 2018, section 3",
     "noise-renyi": "Mironov 2017; Canonne et al. 2020; Agarwal et al. 2021",
     "noise-pld": "Koskela et al. 2020",
@@ -40,7 +40,7 @@ FORMULAS: dict[str, Formula] = {
     **{name: Formula(text, _SOURCES.get(name, OWN)) for name, text in dp.FORMULAS.items()},
     "rr-fresh": Formula("r eps_1: answers drawn anew each round add up", RAPPOR),
     "rr-lost": Formula("max over a of the losses of a and r - a claims from two independent permanent answers", OWN),
-    "rr-guess": Formula("sum_k max(P1(k), P0(k)) / 2: the best guess, prior 1/2", "Kairouz et al. 2015"),
+    "rr-guess": Formula("sum_k max(P1(k), P0(k)) / 2: the best guess, prior 1/2", f"Kairouz et al. 2015; {CLAIMS}"),
     "rr-posterior": Formula("K q1 / (K q1 + (n - K) q0): a claimant of a row with K holders is one of them", OWN),
     "rr-claimants": Formula("K q1 + (n - K) q0 claimants of a row with K holders of n clients", OWN),
     "shares": Formula("c <= t - 1; malicious: c <= 2 t - n", f"{BONAWITZ}; docs/explanation/audit.md"),
@@ -58,7 +58,7 @@ FORMULAS: dict[str, Formula] = {
     "union-loss": Formula("1 - (1 - (1/R)(1 + (R-1)(-1/(R-1))^2))^h, R = 2^b", OWN),
     "union-holders": Formula("share of a cohort's union with one holder, mean of drawn cohorts", OWN),
     "union-exact": Formula("ln P[j in union | held] / P[j in union | not held], no other holder", OWN),
-    "lone": Formula("K q1 (1 - q1)^(K - 1): one holder claims, fillers add zero", OWN),
+    "lone": Formula("K q1 (1 - q1)^(K - 1): one holder claims, fillers add zero", CLAIMS),
     "row-up": Formula("P[claimants >= floor]", OWN),
     "row-shrinks": Formula("P[claimants >= floor, fewer than m + c left after losses]", OWN),
     "noise-none": Formula("ln P[sum | x] / P[sum | x'] of an exact sum", "Dwork et al. 2006"),

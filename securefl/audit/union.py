@@ -78,7 +78,7 @@ def union_leakage(subject: Subject) -> Finding:
             "cohort.clients: invite more, so that fewer indices have one holder"
             if suspects >= FEW_SUSPECTS
             else "cohort.clients: invite more, so that the holder is one of many",
-            "union: a thresholded union would hide lone holders; it is not built",
+            "nothing hides a lone holder cheaply: a thresholded union finds next to nothing (decision record 0005)",
         ),
         figures=(
             Figure("share of the union with one holder", lone, "share", "estimate", "union-holders"),
