@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ Words = NDArray[np.uint32] | NDArray[np.uint64]
 """Residues of Z_2^bits in the low bits of uint32 (bits <= 32) or uint64; the high bits are noise until packed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rows:
     """The rows of one segment in one sum, and who uploads each.
 
@@ -37,14 +38,16 @@ class Rows:
 
     def of(self, client: int) -> NDArray[np.intp]:
         """Rows that `client` uploads, ascending."""
-        return np.flatnonzero(self._column(client))
+        return np.flatnonzero(self._columns[client])
 
     def shared(self, one: int, other: int) -> NDArray[np.intp]:
         """Rows that both upload, ascending."""
-        return np.flatnonzero(self._column(one) & self._column(other))
+        return np.flatnonzero(self._columns[one] & self._columns[other])
 
-    def _column(self, client: int) -> NDArray[np.bool_]:
-        return self.claimants[:, self.live.index(client)]
+    @cached_property
+    def _columns(self) -> dict[int, NDArray[np.bool_]]:
+        """By id, each in one piece: every pair of a sum asks for two of them."""
+        return dict(zip(self.live, np.ascontiguousarray(self.claimants.T), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
