@@ -18,7 +18,7 @@ from securefl.config.schema import Config
 from securefl.crypto import Identity
 from securefl.datasets.synthetic import SyntheticPlan, synthetic_click_log
 from securefl.engine.exchange import Exchange
-from securefl.federation.planning import round_params, round_plan
+from securefl.federation.planning import round_params, round_plan, union_plan
 from securefl.models import DIN
 from securefl.submodel import QuantizedUpdate, SubmodelClient, SubmodelServer, to_client, to_server
 from securefl.submodel.messages import Submodel
@@ -73,7 +73,8 @@ def round_bytes(config: Config, sets: list[Indices]) -> float:
     category, categories = public_map()
     model = DIN(category, categories, width=config.training.dim)
     maps = {"categories": category}
-    plan = round_plan(config, model, maps, UNION if config.union.expected is None else config.union.expected)
+    cells = union_plan(config, model.tables[0], UNION if config.union.expected is None else config.union.expected)
+    plan = round_plan(config, model, maps, cells)
     weights = model.init(0)
     identities = [Identity.generate() for _ in sets]
     names = frozenset(identity.public for identity in identities)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from securefl.config import override
-from securefl.federation.planning import round_params, round_plan
+from securefl.federation.planning import round_params, round_plan, union_plan
 from securefl.models import DIN
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,8 @@ def test_the_workload_is_the_reference_one(workload: ModuleType) -> None:
     config = workload.configuration("x25519", workload.UNION)
     category, categories = workload.public_map()
     model = DIN(category, categories, width=config.training.dim)
-    plan = round_plan(config, model, {"categories": category}, workload.UNION)
+    union = union_plan(config, model.tables[0], workload.UNION)
+    plan = round_plan(config, model, {"categories": category}, union)
     params = round_params(config, plan)
     assert [(t.rows, t.width) for t in plan.tables] == [(143_534, 18), (4_815, 18)]
     assert np.bincount(category).min() >= 1
