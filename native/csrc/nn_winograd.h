@@ -207,7 +207,6 @@ static void winograd(const sfl_nn_winograd *g)
         float *out = g->out + i * outs;
         if (g->tile == 2 && g->size == 4) winograd_image(g, 2, 4, x, add, out);
         else if (g->tile == 4 && g->size == 6) winograd_image(g, 4, 6, x, add, out);
-        else if (g->tile == 6 && g->size == 8) winograd_image(g, 6, 8, x, add, out);
         else winograd_image(g, g->tile, g->size, x, add, out);
     }
 }

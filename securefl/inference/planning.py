@@ -12,7 +12,6 @@ from .backends.native import NativeBackend
 from .backends.native.lowering import Options
 from .backends.reference import NumpyBackend
 from .cost import Rates
-from .errors import InputError
 from .graph import Array, Graph
 from .layout import LaidOut, lay_out
 from .memory import Memory
@@ -75,7 +74,7 @@ def make_plan(graph: Graph, settings: Settings, rates: Rates, prepared: dict[str
     kernels, held = nn.kernels(settings.instructions), prepared if prepared is not None else {}
     options = Options(settings.skip_padding, settings.precision == "int8")
     native = NativeBackend(kernels, rates, options, held)
-    chosen = assign(graph, _backends(settings, native))
+    chosen = assign(graph, _backends(settings, native, rates), settings.placement)
     laid_out = lay_out(graph, chosen, native)
     choices = _choices(laid_out)
     memory = Memory(laid_out, choices, kernels.width)
@@ -93,15 +92,26 @@ def rows(plan: Plan) -> list[Row]:
     return found
 
 
-def _backends(settings: Settings, native: Backend) -> Sequence[Backend]:
-    names = (settings.backend,) if isinstance(settings.backend, str) else settings.backend
+def _backends(settings: Settings, native: Backend, rates: Rates) -> Sequence[Backend]:
+    """Those that the settings name; packages of other engines are imported when they are asked for."""
+    names = dict.fromkeys((settings.backend,) if isinstance(settings.backend, str) else settings.backend)
     if "auto" in names:
-        names = ("native", "numpy")
-    makers = {"native": lambda: native, "numpy": NumpyBackend}
-    missing = [name for name in names if name not in makers]
-    if missing:
-        raise InputError(f"backend: {missing[0]!r} is not available")
-    return [makers[name]() for name in names]
+        names = dict.fromkeys(("native", "numpy", *(name for name in names if name != "auto")))
+    return [_make(name, native, rates) for name in names]
+
+
+def _make(name: str, native: Backend, rates: Rates) -> Backend:
+    if name == "native":
+        return native
+    if name == "onnxruntime":
+        from .backends.onnxruntime import OnnxRuntimeBackend
+
+        return OnnxRuntimeBackend(rates)
+    if name == "mnn":
+        from .backends.mnn import MnnBackend
+
+        return MnnBackend(rates)
+    return NumpyBackend()
 
 
 def _choices(laid_out: LaidOut) -> dict[str, Choice]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .backends.interface import Backend
@@ -22,19 +22,19 @@ class Part:
     outputs: tuple[str, ...]
 
 
-def assign(graph: Graph, backends: Sequence[Backend]) -> tuple[Backend, ...]:
+def assign(graph: Graph, backends: Sequence[Backend], placement: Mapping[str, str]) -> tuple[Backend, ...]:
     """A backend for every node, in the order of the nodes.
 
     The nodes are walked in order, as one chain: for every backend that could run a node, the cheapest way to get there
     (Viterbi's algorithm). Changing from one to another costs what both ask for a call, and for the bytes of the values
-    that the node reads. Raises UnsupportedOperatorError for a node that none supports.
+    that the node reads. `placement` says which backend an operator, or the node that makes a value, must go to. Raises
+    UnsupportedOperatorError for a node that none supports.
     """
     costs, ways = dict[int, float](), list[dict[int, int]]()
+    if not graph.nodes:
+        return ()  # nothing depends on the inputs
     for place, node in enumerate(graph.nodes):
-        able = [i for i, backend in enumerate(backends) if backend.supports(graph, node)]
-        if not able:
-            names = ", ".join(backend.name for backend in backends)
-            raise UnsupportedOperatorError(f"{node}: no backend of {names} supports it; add numpy")
+        able = _able(graph, node, backends, placement)
         reached, came = dict[int, float](), dict[int, int]()
         for i in able:
             work = backends[i].cost(graph, node).seconds
@@ -46,6 +46,17 @@ def assign(graph: Graph, backends: Sequence[Backend]) -> tuple[Backend, ...]:
         costs = reached
         ways.append(came)
     return _walk_back(backends, costs, ways)
+
+
+def _able(graph: Graph, node: Node, backends: Sequence[Backend], placement: Mapping[str, str]) -> list[int]:
+    """Places of the backends that may run a node."""
+    wanted = placement.get(node.outputs[0], placement.get(node.op))
+    allowed = [i for i, backend in enumerate(backends) if wanted in (None, backend.name)]
+    able = [i for i in allowed if backends[i].supports(graph, node)]
+    if not able:
+        names = wanted or ", ".join(backend.name for backend in backends)
+        raise UnsupportedOperatorError(f"{node}: not supported by {names}; add a backend that does, such as numpy")
+    return able
 
 
 def _entering(graph: Graph, node: Node, backend: Backend) -> float:

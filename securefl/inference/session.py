@@ -103,9 +103,25 @@ class Session:
                 np.copyto(array, self._outputs[name])
             return dict(out)
 
+    def example(self, seed: int = 0) -> dict[str, Array]:
+        """Inputs that fit: normal floats; random rows where indices pick from a table, else 0 and 1."""
+        random = np.random.default_rng(seed)
+        found = dict[str, Array]()
+        for name, place in self._inputs.items():
+            spec = self._model.inputs[name]
+            if spec.dtype == np.float32:
+                found[name] = random.standard_normal(spec.shape, np.float32)
+            else:
+                found[name] = random.integers(0, place.limit or 2, spec.shape).astype(spec.dtype)
+        return found
+
     def plan(self) -> list[Row]:
         """What runs each node: backend, algorithm, why, and what the cost model expects."""
         return rows(self._plan)
+
+    def seconds(self, inputs: Mapping[str, Array]) -> float:
+        """What one run takes, NumPy to NumPy."""
+        return _seconds(lambda: self.run(inputs))
 
     def profile(self, inputs: Mapping[str, Array], runs: int = 20) -> list[Row]:
         """The same, with the median seconds of each over some runs, one kernel call at a time."""
@@ -172,7 +188,7 @@ class MemoryUse:
     """Weights as the kernels read them, besides the model's own."""
 
 
-def _seconds(run: Callable[[], None]) -> float:
+def _seconds(run: Callable[[], object]) -> float:
     began = perf_counter()
     run()
     return perf_counter() - began

@@ -31,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Attention leaves padded history items out. The result is the same; False is for measuring."""
     calibrate: bool = True
     """Measure this machine once for the cost model (cached for the user); False: take typical rates."""
+    placement: dict[str, str] = {}
+    """Operators, or values that a node makes, that one backend must run: {"Softmax": "numpy"}."""
     rewrite: bool = True
     """Apply the rewrite rules; False: run the model as it is written."""
 
@@ -42,7 +44,7 @@ def checked(**given: object) -> Settings:
     except msgspec.ValidationError as error:
         raise InputError(f"session setting: {error}; known are {', '.join(Settings.__struct_fields__)}") from None
     names = (settings.backend,) if isinstance(settings.backend, str) else settings.backend
-    unknown = [name for name in names if name not in BACKENDS]
+    unknown = [name for name in (*names, *settings.placement.values()) if name not in BACKENDS]
     if unknown or not names:
         raise InputError(f"backend: {unknown or 'none'} is not one of {', '.join(BACKENDS)}")
     if settings.instructions is not None and settings.instructions not in nn.backends():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ def load_onnx(source: str | Path | bytes, shapes: Mapping[str, tuple[int, ...]] 
     graph = model.graph
     if len(graph.node) > MAX_NODES:
         raise ModelError(f"the model has {len(graph.node)} nodes; at most {MAX_NODES} are read")
+    if not all(isinstance(name, str) for name in _names(graph)):
+        raise ModelError("a name in the model is not UTF-8: damaged")
     constants = {tensor.name: _tensor(tensor) for tensor in graph.initializer}
     inputs = _inputs(graph, constants, dict(shapes or {}))
     nodes = [node for proto in graph.node if (node := _node(proto, opset, constants)) is not None]
@@ -77,6 +79,15 @@ def _parse(content: bytes) -> Any:
     if not model.HasField("graph") or model.functions:
         raise ModelError("this is no ONNX model, or one with functions of its own")
     return model
+
+
+def _names(graph: Any) -> Iterator[object]:
+    """Every name in a graph; protobuf gives one that is not UTF-8 as bytes."""
+    for each in (*graph.initializer, *graph.input, *graph.output):
+        yield each.name
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
 
 
 def _opset(model: Any) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import ModelError, UnsupportedOperatorError
-from ..graph import Array, Node, Spec
+from ..graph import FLOAT32, Array, Node, Spec
 from . import arithmetic, dense, embedding, images, shaping
 from .interface import Operator
 
@@ -19,12 +19,30 @@ OPERATORS: dict[str, Operator] = {
     **embedding.OPERATORS,
 }
 
+FLOAT_ONLY = frozenset(
+    (
+        *dense.OPERATORS,
+        *images.OPERATORS,
+        "Relu",
+        "Sigmoid",
+        "Tanh",
+        "Exp",
+        "Sqrt",
+        "Clip",
+        "PRelu",
+        "Activate",
+        "ReduceMean",
+    )
+)
+
 
 def infer(node: Node, specs: Sequence[Spec | None], values: Sequence[Array | None]) -> tuple[Spec, ...]:
     """Specs of a node's outputs, from specs of its inputs and the values of those that are constant."""
     operator = find(node)
     if not operator.least <= len([name for name in node.inputs if name]) <= operator.most:
         raise ModelError(f"{node}: {len(node.inputs)} inputs; it takes {operator.least} to {operator.most}")
+    if node.op in FLOAT_ONLY and any(spec is not None and spec.dtype != FLOAT32 for spec in specs):
+        raise ModelError(f"{node}: it works on float32 alone")
     try:
         outputs = operator.infer(node, specs, values)
     except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError) as error:

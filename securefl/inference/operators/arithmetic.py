@@ -50,6 +50,12 @@ def _broadcast(node: Node, specs: Specs, _values: Arrays) -> tuple[Spec, ...]:
     return (Spec(np.broadcast_shapes(*(spec.shape for spec in present)), present[0].dtype),)
 
 
+def _clipped(node: Node, specs: Specs, _values: Arrays) -> tuple[Spec, ...]:
+    if any(spec is not None and spec.size != 1 for spec in specs[1:]):
+        raise ModelError(f"{node}: its limits must be single numbers")
+    return (specs[0],)
+
+
 def _compare(_node: Node, specs: Specs, _values: Arrays) -> tuple[Spec, ...]:
     return (Spec(np.broadcast_shapes(*(spec.shape for spec in specs)), np.dtype(np.bool_)),)
 
@@ -73,9 +79,14 @@ def _binary(function: Callable[[Any, Any], Any]) -> Operator:
 
 
 def _clip(_node: Node, x: Arrays) -> tuple[Array, ...]:
-    low = x[1] if len(x) > 1 and x[1] is not None else -inf
-    high = x[2] if len(x) > 2 and x[2] is not None else inf
+    low, high = (float(limit.reshape(-1)[0]) if limit is not None else end for limit, end in _ends(x))
     return (np.clip(x[0], np.float32(low), np.float32(high)),)
+
+
+def _ends(x: Arrays) -> list[tuple[Any, float]]:
+    """The limits of a Clip that are there, each with what stands for it where it is not."""
+    given = [*x[1:], None, None]
+    return [(given[0], -inf), (given[1], inf)]
 
 
 def _prelu_spec(node: Node, specs: Specs, _values: Arrays) -> tuple[Spec, ...]:
@@ -122,7 +133,7 @@ OPERATORS = {
     "Sqrt": _unary(_square_root),
     "Neg": _unary(lambda x: -x),
     "Identity": Operator(_same, lambda _node, x: (x[0],)),
-    "Clip": Operator(_same, _clip, 1, 3),
+    "Clip": Operator(_clipped, _clip, 1, 3),
     "PRelu": Operator(_prelu_spec, lambda _node, x: (np.where(x[0] < 0, x[0] * x[1], x[0]),), 2, 2),
     "Activate": Operator(_same, _activated, 1, 2),
     "Less": Operator(_compare, lambda _node, x: (x[0] < x[1],), 2, 2),
