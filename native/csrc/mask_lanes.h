@@ -120,12 +120,12 @@ INLINE void find_steps(run_state *s, vec first, size_t at, size_t blocks)
     }
 }
 
-/* Asks for what will be masked a chunk from now, across the ends of pages too, where the processor stops by itself. */
+/* Asks for what will be masked two chunks from now, across the ends of pages too, where the processor stops by itself. */
 INLINE void look_ahead(const uint8_t *out)
 {
     _Pragma("GCC unroll 8") for (size_t i = 0; i < 16 * BATCH; i += 64)
     {
-        __builtin_prefetch((const void *)((uintptr_t)out + 16 * CHUNK + i), 1);
+        __builtin_prefetch((const void *)((uintptr_t)out + 32 * CHUNK + i), 1);
     }
 }
 
