@@ -8,11 +8,14 @@
 
 #include "mask_vec.h"
 
-/* Whether the system keeps the registers is for AVX to say; not every compiler can ask for VAES itself. */
+/* Whether the system keeps the registers is for AVX to say. Not every compiler can ask for VAES; and asking the processor
+ * takes microseconds where a hypervisor answers, so it is asked once. */
 static inline int has_vaes(void)
 {
+    static _Atomic int answer; /* 0: not asked yet */
     unsigned a, b, c, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & (1u << 9)) != 0;
+    if (!answer) answer = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & (1u << 9)) ? 1 : -1;
+    return answer > 0;
 }
 
 INLINE uint32_t sub_word(uint32_t word)
