@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from math import inf
 
@@ -98,7 +99,7 @@ def _degree_threshold(subject: Subject) -> Curve | None:
 
 
 def _band(subject: Subject, k: int) -> tuple[float | None, float | None]:
-    """The smallest threshold that meets E1, and the largest that meets E3, by bisection; None if there is none."""
+    """The smallest threshold that meets E1 if E2 is met, and the largest that meets E3; None if there is none."""
     at = {t: _exponents(subject, k, t) for t in (1, k)}
 
     def first(good: str, low: int, high: int) -> int:
@@ -111,18 +112,16 @@ def _band(subject: Subject, k: int) -> tuple[float | None, float | None]:
                 low, high = (middle, high) if met else (low, middle)
         return high if good == "unmasked" else low
 
-    safe = float(first("unmasked", 0, k)) if is_met("unmasked", at[k]) else None
+    connected = is_met("disconnected", at[k]) and is_met("unmasked", at[k])
+    safe = float(first("unmasked", 0, k)) if connected else None
     opens = float(first("aborted", 1, k + 1)) if is_met("aborted", at[1]) else None
     return safe, opens
 
 
 def is_met(name: str, found: FailureExponents) -> bool:
-    """Whether one of E1 and E3 is rare enough."""
+    """Whether one of E1, E2 and E3 is rare enough."""
     never = FailureExponents(-inf, -inf, -inf)
-    return is_safe(FailureExponents(**{field: getattr(found if field == name else never, field) for field in FIELDS}))
-
-
-FIELDS = ("unmasked", "disconnected", "aborted")
+    return is_safe(replace(never, **{name: getattr(found, name)}))
 
 
 def _exponents(subject: Subject, k: int, t: int) -> FailureExponents:

@@ -18,7 +18,7 @@ from securefl.submodel.sizes import Load, round_traffic
 
 __all__ = ["Subject"]
 
-MAX_CLIENTS = 4096
+MAX_CLIENTS = 512
 """Laws of claimants are exact: beyond, their integers outgrow a quick audit."""
 
 

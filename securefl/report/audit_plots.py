@@ -51,6 +51,7 @@ def _delta_epsilon(curve: Curve) -> str:
     figure, axes = over("ε")
     axes.set_yscale("log")
     axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.tick_params(which="both", left=False)
     axes.set_ylim(min(1e-3, *(y / 2 for values in curve.y.values() for y in values if y)), 1)
     for (colour, style), values in zip(LINES, curve.y.values(), strict=False):
         axes.plot(curve.x, _gaps(values), color=COLOURS[colour], linestyle=style, linewidth=2.2)
@@ -90,7 +91,7 @@ def _bytes_privacy(curve: Curve) -> str:
     figure, axes = over("ε of an index, ever")
     axes.plot(curve.x, _gaps(curve.y["bytes"]), color=COLOURS["accent"], linewidth=2.2, marker="o", markersize=4)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: numbers.size(value)))
-    axes.set_ylim(0)
+    axes.set_ylim(0, 1.15 * max(_gaps(curve.y["bytes"])))
     _mark(axes, curve, "configured")
     pairs = zip(curve.x, _gaps(curve.y["bytes"]), strict=True)
     return svg(
@@ -125,7 +126,7 @@ def _mark(axes: Axes, curve: Curve, name: str) -> None:
         x, y = curve.marks[name]
         axes.plot([x], [y], color=COLOURS["ink"], marker="o", markersize=9, fillstyle="none", markeredgewidth=1.6)
         right = x > 0.7 * axes.get_xlim()[1]
-        offset, side = ((-9, 9), "right") if right else ((9, 9), "left")
+        offset, side = ((-9, -16), "right") if right else ((9, 9), "left")
         axes.annotate(name, (x, y), xytext=offset, textcoords="offset points", ha=side, color=COLOURS["ink"])
 
 
