@@ -48,7 +48,7 @@ def parse(text: str, source: str = "configuration") -> Config:
     """TOML text to a ``Config``; ``source`` names it in errors. Raises ConfigurationError."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and tables as deep
         raise ConfigurationError(f"{source}: not TOML: {error}") from None
     return _convert(table)
 
@@ -75,6 +75,8 @@ def _convert(table: Table) -> Config:
         return msgspec.convert(table, Config)
     except msgspec.ValidationError as error:
         raise ConfigurationError(_sentence(table, str(error))) from None
+    except UnicodeEncodeError:
+        raise ConfigurationError("configuration: a text in it is not Unicode; type it anew") from None
 
 
 def _check_names(table: Table) -> None:

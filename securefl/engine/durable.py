@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, Protocol
 
-from securefl.errors import SecureFLError
+from securefl.errors import ConfigurationError, MessageError, ProtocolError
 from securefl.secagg import Server
 from securefl.wire import Codec
 
@@ -71,16 +71,24 @@ class DurableServer:
             case "start":
                 outgoing = self.server.start()
             case "receive":
-                outgoing = self.server.receive(sender, self._codec.decode(frame))
+                outgoing = self.server.receive(sender, self._decoded(frame))
             case "drop":
                 outgoing = self.server.drop(sender)
             case "advance":
                 outgoing = self.server.advance()
+            case _:
+                raise ConfigurationError("event log: damaged: an event is of no kind; begin a new session")
         self.pending = outgoing or {name: m for name, m in self.pending.items() if name in self.server.awaited}
         return outgoing
 
     def _replay(self, event: Event) -> None:
         try:
             self._apply(*event)
-        except SecureFLError:
+        except ProtocolError:
             self.pending = {}  # the session ended there the first time, too
+
+    def _decoded(self, frame: bytes) -> Any:
+        try:
+            return self._codec.decode(frame)
+        except MessageError:
+            raise ConfigurationError("event log: damaged: a frame in it is no message; begin a new session") from None

@@ -96,11 +96,18 @@ class Database:
             )
 
     def _scalar(self, query: str) -> Any:
-        return self._database.execute(query).fetchone()[0]
+        for (value,) in self._database.execute(query):
+            return value
+        raise sqlite3.DatabaseError("damaged: a row is missing")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, sqlite3.Error) as error:
-            raise ConfigurationError(f"{self.what} {self._path}: cannot be used as a store: {error}") from None
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
+            reason = "damaged: a text in it is none" if isinstance(error, UnicodeDecodeError) else _on_one_line(error)
+            raise ConfigurationError(f"{self.what} {self._path}: cannot be used as a store: {reason}") from None
+
+
+def _on_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

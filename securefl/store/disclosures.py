@@ -94,7 +94,10 @@ class SqliteDisclosures(Database):
         """Every run, oldest first."""
         with self._translated():
             found = self._database.execute("SELECT number, private, settings FROM run ORDER BY number").fetchall()
-        return [Run(number, bool(private), json.loads(settings)) for number, private, settings in found]
+        try:
+            return [Run(number, bool(private), json.loads(settings)) for number, private, settings in found]
+        except (ValueError, TypeError, RecursionError):
+            raise ConfigurationError(f"ledger {self._path}: a damaged run; restore the file") from None
 
     def __iter__(self) -> Iterator[Disclosure]:
         """Every round, oldest first. Raises ConfigurationError for a damaged one."""
@@ -103,7 +106,7 @@ class SqliteDisclosures(Database):
         for (body,) in bodies:
             try:
                 yield _unpacked(zlib.decompress(body))
-            except (zlib.error, ValueError, KeyError, TypeError):
+            except (zlib.error, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                 raise ConfigurationError(f"ledger {self._path}: a damaged round; restore the file") from None
 
 

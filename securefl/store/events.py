@@ -11,6 +11,8 @@ from securefl.store.database import Database
 
 __all__ = ["SqliteEventLog"]
 
+EVENTS = "SELECT CAST(kind AS TEXT), CAST(sender AS BLOB), CAST(frame AS BLOB) FROM event ORDER BY number"
+
 
 class SqliteEventLog(Database):
     """An `engine.EventLog` of one session in a file. It holds what the server received, masked as it came."""
@@ -28,7 +30,8 @@ class SqliteEventLog(Database):
         with self._transaction() as database:
             if not self._scalar("SELECT count(*) FROM session"):
                 database.execute("INSERT INTO session (id) VALUES (?)", (secrets.token_bytes(32),))
-        self.session: bytes = self._scalar("SELECT id FROM session")
+        with self._translated():
+            self.session: bytes = self._scalar("SELECT id FROM session")
 
     def append(self, event: tuple[Any, bytes, bytes]) -> None:
         """See `engine.EventLog`."""
@@ -38,4 +41,4 @@ class SqliteEventLog(Database):
     def __iter__(self) -> Iterator[tuple[Any, bytes, bytes]]:
         """See `engine.EventLog`."""
         with self._translated():
-            yield from self._database.execute("SELECT kind, sender, frame FROM event ORDER BY number")
+            yield from self._database.execute(EVENTS)

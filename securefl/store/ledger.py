@@ -20,6 +20,7 @@ NEW = (
     "INSERT INTO claim (client, item, lost, sends) VALUES (?, ?, 0, 1) "
     "ON CONFLICT DO UPDATE SET lost = lost + 1, sends = 1"
 )
+TALLY = "SELECT CAST(lost AS INTEGER), CAST(sends AS INTEGER), count(*) FROM claim"
 RELEASE = "INSERT INTO release (client, what, times) VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1"
 
 
@@ -86,9 +87,9 @@ class SqliteLedger(Database):
                 )
 
     def _spending(self) -> Spending:
-        ((rounds,),) = self._own("SELECT rounds FROM account")
-        tally = self._own("SELECT lost, sends, count(*) FROM claim", "GROUP BY lost, sends")
-        releases = self._own("SELECT what, times FROM release")
+        ((rounds,),) = self._own("SELECT CAST(rounds AS INTEGER) FROM account")
+        tally = self._own(TALLY, "GROUP BY 1, 2")
+        releases = self._own("SELECT CAST(what AS TEXT), CAST(times AS INTEGER) FROM release")
         return self.budget.spending(
             rounds,
             {(lost, sends): number for lost, sends, number in tally},
@@ -103,7 +104,10 @@ class SqliteLedger(Database):
 
     def _own(self, select: str, rest: str = "") -> list[tuple[Any, ...]]:
         """The rows of this client."""
-        return self._database.execute(f"{select} WHERE client = ? {rest}", (self._client,)).fetchall()
+        rows = self._database.execute(f"{select} WHERE client = ? {rest}", (self._client,)).fetchall()
+        if any(None in row for row in rows):
+            raise ConfigurationError(f"ledger {self._path}: damaged: a value is missing")
+        return rows
 
     def _keys(self, items: NDArray[np.int64]) -> Iterable[tuple[str, int]]:
         return ((self._client, item) for item in items.tolist())

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp import MemoError, check_answers, check_indices
+from securefl.errors import ConfigurationError
 from securefl.store.database import Database
 
 __all__ = ["SqliteMemo"]
 
 APPLICATION_ID = 0x53464C4D
 """Stands in the header of the file: "SFLM"."""
-RECALL = "SELECT item, bit FROM json_each(?) CROSS JOIN answer ON item = value WHERE client = ?"
+RECALL = "SELECT value, bit FROM json_each(?) CROSS JOIN answer ON item = value WHERE client = ?"
 REMEMBER = "INSERT INTO answer (client, item, bit) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 
 
@@ -47,6 +48,8 @@ class SqliteMemo(Database):
         wanted = check_indices(indices, "indices", error=MemoError)
         with self._translated():
             rows = self._database.execute(RECALL, (json.dumps(wanted.tolist()), self._client)).fetchall()
+        if any(bit not in (0, 1) for _, bit in rows):
+            raise ConfigurationError(f"memo {self._path}: damaged: an answer is neither 0 nor 1. {self.lost}")
         known = np.array(rows, dtype=np.int64).reshape(-1, 2)
         answers = np.full(wanted.shape, -1, dtype=np.int8)
         answers[np.searchsorted(wanted, known[:, 0])] = known[:, 1]

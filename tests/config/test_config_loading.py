@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from securefl.config import Cohort, Config, load, load_preset, override, parse, preset_names
+from securefl.config.loading import _PRESETS
 from securefl.errors import ConfigurationError
 
 
@@ -62,6 +64,43 @@ def test_a_refusal_names_the_setting_what_it_got_and_what_it_takes(text: str, se
 
 def test_broken_toml_is_one_sentence_with_its_place() -> None:
     assert refusal("[cohort\n").startswith("configuration: not TOML: ")
+
+
+PIECES = [
+    *"[]{}'\"=.,#\n",
+    '"""',
+    "[cohort]",
+    "clients",
+    "9" * 5000,
+    "[" * 3000,
+    "1e999",
+    "nan",
+    "2020-02-30",
+    "\0",
+    "\ud800",
+]
+
+
+@settings(max_examples=150)
+@given(random=st.randoms(use_true_random=False), preset=st.sampled_from([*preset_names(), None]))
+def test_e3_any_text_is_a_configuration_or_one_sentence(random: Any, preset: str | None) -> None:
+    """A preset with pieces put in and taken out, or such pieces alone."""
+    text = "" if preset is None else (_PRESETS / f"{preset}.toml").read_text()
+    for _ in range(random.randint(1, 4)):
+        at, skipped = random.randint(0, len(text)), random.choice([0, 0, 1, 5])
+        text = text[:at] + random.choice(PIECES) + text[at + skipped :]
+    try:
+        config = parse(text)
+    except ConfigurationError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - some texts are configurations
+    else:
+        assert isinstance(config, Config)
+
+
+def test_e3_what_no_reader_of_toml_takes_is_one_sentence() -> None:
+    for text in (f"[cohort]\nclients = {'9' * 5000}", f"a = {'[' * 3000}", f"a = {'{a=' * 3000}"):
+        assert refusal(text).startswith("configuration: not TOML: ")
+    assert refusal("[secagg]\nkem = '\ud800'") == "configuration: a text in it is not Unicode; type it anew"
 
 
 def test_an_unreadable_file_is_one_sentence(tmp_path: Path) -> None:

@@ -208,6 +208,21 @@ def test_a_log_of_another_kind_is_refused(tmp_path: Path) -> None:
         SqliteEventLog(tmp_path / "journal")
 
 
+@pytest.mark.parametrize(
+    ("event", "sentence"),
+    [
+        (("nothing", b"", b""), "damaged: an event is of no kind"),
+        (("receive", b"u" * 32, b"noise"), "damaged: a frame in it is no message"),
+    ],
+)
+def test_e3_a_damaged_event_is_no_end_of_the_session(tmp_path: Path, event: Any, sentence: str) -> None:
+    make = lambda session: Server(Params(4, 2, 1, "x25519", (Sum("a", (SEGMENT,)),)), [], session=session)  # noqa: E731
+    with SqliteEventLog(tmp_path / "log") as log:
+        log.append(event)
+        with pytest.raises(ConfigurationError, match=sentence):
+            DurableServer(make, to_server, log)
+
+
 def test_a_session_that_ended_stays_ended(tmp_path: Path) -> None:
     agreed = Params(4, 2, 1, "x25519", (Sum("a", (SEGMENT,)),)).check()
     names = [Identity.generate().public for _ in range(4)]

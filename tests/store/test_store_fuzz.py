@@ -1,0 +1,98 @@
+"""Store files with damage anywhere: used as they are, or refused in the family of our errors, never a raw one. E3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dp import Budget, PrivacyError, Release, Sensitivity, Skellam, TwoStage
+from securefl.errors import SecureFLError
+from securefl.store import Disclosure, SqliteDisclosures, SqliteEventLog, SqliteJournal, SqliteLedger, SqliteMemo
+
+ITEMS, BITS = np.arange(40), (np.arange(40) % 2).astype(np.int8)
+BUDGET = Budget(TwoStage.parse("7/8"), set_size=3)
+ONE, OTHER = b"1" * 32, b"2" * 32
+
+
+class Store(NamedTuple):
+    """How a store is opened, filled, and then read and written again."""
+
+    open: Callable[[Path], Any]
+    fill: Callable[[Any], object]
+    use: Callable[[Any], object]
+
+
+def fill_journal(journal: SqliteJournal) -> None:
+    journal.open(ONE)
+    journal.answer(ONE, "a")
+    journal.suspend(ONE)
+
+
+def use_journal(journal: SqliteJournal) -> None:
+    journal.open(OTHER)
+    journal.answer(OTHER, "a")
+    journal.resume(ONE, 1)
+
+
+def use_memo(memo: SqliteMemo) -> None:
+    memo.recall(ITEMS)
+    memo.remember(ITEMS + 40, BITS)
+
+
+def charge(ledger: SqliteLedger) -> None:
+    ledger.charge_claim(ITEMS, ITEMS > 20)
+    ledger.charge_release(Release(Skellam(Fraction(400)), Sensitivity.scalar(3)))
+
+
+def disclose(rounds: SqliteDisclosures) -> None:
+    run = rounds.begin({"clients": 9}, private=True)
+    rounds.append(run, Disclosure(0, True, ("a", "b"), {"a": "m"}, ITEMS, ("a",)))
+
+
+STORES = {
+    "journal": Store(SqliteJournal, fill_journal, use_journal),
+    "memo": Store(lambda path: SqliteMemo(path, "me"), lambda memo: memo.remember(ITEMS, BITS), use_memo),
+    "ledger": Store(lambda path: SqliteLedger(path, "me", BUDGET), charge, charge),
+    "event log": Store(SqliteEventLog, lambda log: log.append(("drop", ONE, b"")), list),
+    "disclosures": Store(SqliteDisclosures, disclose, lambda rounds: (rounds.runs(), list(rounds))),
+}
+
+
+@pytest.fixture(scope="module")
+def wholes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A good file of each kind."""
+    folder, made = tmp_path_factory.mktemp("stores"), {}
+    for name, store in STORES.items():
+        with store.open(folder / name) as opened:
+            store.fill(opened)
+        made[name] = (folder / name).read_bytes()
+    return made
+
+
+@pytest.mark.parametrize("name", STORES)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(random=st.randoms(use_true_random=False))
+def test_e3_a_damaged_store_is_used_as_it_is_or_refused(
+    tmp_path: Path, wholes: dict[str, bytes], name: str, random: Any
+) -> None:
+    """Most of a file is empty pages: the damage is where something stands, and sometimes the end is missing."""
+    store, content = STORES[name], bytearray(wholes[name])
+    written = [at for at, byte in enumerate(content) if byte]
+    for _ in range(random.randint(1, 3)):
+        content[random.choice(written)] = random.randrange(256)
+    kept = random.choice([len(content)] * 4 + [random.randrange(len(content))])
+    for left in tmp_path.iterdir():
+        left.unlink()
+    (tmp_path / "store").write_bytes(content[:kept])
+    try:
+        with store.open(tmp_path / "store") as opened:
+            store.use(opened)
+    except (SecureFLError, PrivacyError) as error:
+        assert "\n" not in str(error)  # noqa: PT017 - some damage goes unseen
