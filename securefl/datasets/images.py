@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +16,12 @@ from numpy.typing import NDArray
 from securefl.errors import ConfigurationError
 
 __all__ = ["Images", "load_images", "one_class_each"]
+
+DAMAGED = (
+    *(OSError, ValueError, LookupError, EOFError, TypeError, OverflowError, MemoryError, SyntaxError),
+    *(RuntimeError, BadZipFile, zlib.error, struct.error),  # of zip archives; NotImplementedError is a RuntimeError
+)
+"""What numpy, zipfile and Pillow raise for files that they cannot read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,10 +47,10 @@ def load_images(path: str | Path) -> Images:
     try:
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             if "blob" in arrays:
-                return _decoded(arrays)
+                return _checked(_decoded(arrays))
             labels = (arrays[name].astype(np.int64) for name in ("y_train", "y_test"))
-            return Images(arrays["x_train"], next(labels), arrays["x_test"], next(labels))
-    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
+            return _checked(Images(arrays["x_train"], next(labels), arrays["x_test"], next(labels)))
+    except DAMAGED as error:
         raise ConfigurationError(f"images {path}: {error}") from None
 
 
@@ -68,6 +76,19 @@ def _decoded(arrays: np.lib.npyio.NpzFile) -> Images:
     from PIL import Image
 
     blob, offset, split = arrays["blob"].tobytes(), arrays["offset"], arrays["split"]
-    pixels = [np.asarray(Image.open(io.BytesIO(blob[a:b]))) for a, b in pairwise(offset)]
+    try:
+        pixels = [np.asarray(Image.open(io.BytesIO(blob[a:b]))) for a, b in pairwise(offset)]
+    except Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from None
     stacked, labels = np.stack(pixels), arrays["label"].astype(np.int64)
     return Images(stacked[split == 0], labels[split == 0], stacked[split == 1], labels[split == 1])
+
+
+def _checked(images: Images) -> Images:
+    """The images, if they are what `Images` says; else ValueError."""
+    for pixels, labels in ((images.train, images.train_labels), (images.test, images.test_labels)):
+        if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4) or labels.shape != pixels.shape[:1] or not labels.size:
+            raise ValueError("images are uint8, (n, height, width) or (n, height, width, 3), with a label each")
+        if labels.min() < 0:
+            raise ValueError("a label is negative")
+    return images
