@@ -22,8 +22,32 @@ def main() -> None:
     """One picture a file of figures."""
     mpl.rcParams |= {"svg.hashsalt": "securefl", "font.size": 9, "axes.edgecolor": INK, "text.color": INK}
     mpl.rcParams |= {"axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK}
+    core()
     scale()
     attacker()
+
+
+def core() -> None:
+    """Every check with a floor, as a multiple of its floor, and where its goal stands."""
+    checks = [c for name in ("core.json", "union.json") for c in json.loads((HERE / name).read_text())["checks"]]
+    held = [c for c in reversed(checks) if c["floor"] is not None]
+    figure, axes = plt.subplots(figsize=(7, 0.28 * len(held) + 0.9), layout="constrained")
+    for at, check in enumerate(held):
+        above = {key: check[key] / check["floor"] for key in ("value", "goal") if check[key] is not None}
+        if check["direction"] == "<=":
+            above = {key: 1 / ratio for key, ratio in above.items()}
+        axes.plot([1, above["value"]], [at, at], color=ACCENT, linewidth=5, solid_capstyle="butt")
+        said = f"{check['value']:,.0f}" if check["value"] >= 1000 else f"{check['value']:.3g}"
+        axes.annotate(said, (above["value"], at), textcoords="offset points", xytext=(6, -3))
+        if "goal" in above:
+            axes.plot(above["goal"], at, "|", color=OTHER, markersize=11, markeredgewidth=2)
+    axes.axvline(1, color=INK, linewidth=1)
+    axes.set(xscale="log", xlim=(0.9, 12), xlabel="times better than the floor; the bar across is the goal")
+    axes.set_xticks([1, 2, 5, 10], ["1", "2", "5", "10"])
+    axes.set_yticks(range(len(held)), [c["name"] for c in held])
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(HERE / "core.svg", transparent=True, metadata={"Date": None})
+    print(HERE / "core.svg")
 
 
 def scale() -> None:
