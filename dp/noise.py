@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import accumulate
 from math import asinh, ceil, exp, expm1, fsum, hypot, inf, log, pi, sqrt
 from typing import Protocol
@@ -94,7 +95,7 @@ class DiscreteGaussian:
         """The sum of `shares` independent copies."""
         return DiscreteGaussian(self.sigma2, self.shares * shares)
 
-    @property
+    @cached_property
     def tau(self) -> float:
         """10 sum_{k < shares} exp(-2 pi^2 sigma2 k / (k + 1)).
 

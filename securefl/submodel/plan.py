@@ -110,7 +110,8 @@ class SubmodelPlan(Message, frozen=True):
             how.check(self.ring_bits, clients)
         if self.row_floor > clients:
             raise ConfigurationError(f"row floor: no row can have {self.row_floor} claimants among {clients} clients")
-        self.check()
+        if clients > self.check().union_plan.clients:
+            raise ConfigurationError(f"union: made for {self.union_plan.clients} clients, the cohort has {clients}")
         agreed = Params(clients, threshold, colluders, kem, self.sums, None, self.hash, setting, min_survivors)
         return agreed.check()
 

@@ -24,6 +24,7 @@ from rounds import (
 )
 
 import dp
+import psu
 from securefl.errors import ConfigurationError, FaultyServerError, LocalProtocolError, ProtocolError
 from securefl.secagg import Aborted, Limits, Params, Segment, Sum
 from securefl.submodel import (
@@ -86,6 +87,10 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "a map for the first table": (
         {"tables": (Table("items", ITEMS, 2, map_hash(CATEGORY_OF)),)},
         "tables: the first one follows no map",
+    ),
+    "d4 a union for fewer clients": (
+        {"union": psu.UnionPlan("bitmap", ITEMS, 6, 4, cells=ITEMS, bits=32, hashes=1).to_bytes()},
+        "union: made for 4 clients, the cohort has 5",
     ),
     "d4 a union plan of noise": ({"union": b"noise"}, "union or response: not one that this code can keep"),
     "d4 a union plan out of range": ({"union": union_plan().to_bytes()[:-1] + b"\xff"}, "union or response"),
