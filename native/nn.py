@@ -250,6 +250,33 @@ class Kernels:
         planes = size * size * ((blocks + filters) * tiles + 2) * self.width
         return _round_up(2 * blocks, self.width) + planes + _round_up(window.out_channels, self.panel)
 
+    def strassen(
+        self,
+        shape: tuple[int, int, int, int],
+        out: Floats,
+        x: Floats,
+        weights: Floats,
+        bias: Floats,
+        scratch: Floats,
+        *,
+        low: float = -inf,
+        high: float = inf,
+    ) -> Step:
+        """A 1x1 convolution by one level of Strassen's product; shape is (images, channels, filters, pixels)."""
+        return self._step("strassen", (out, x, weights, bias, scratch), shape, (low, high))
+
+    def strassen_scratch(self, channels: int, filters: int, pixels: int) -> int:
+        """Floats of scratch."""
+        taps = _round_up(2 * (channels // self.width), self.width)
+        return taps + _round_up(filters // 2, self.panel) + pixels // 2 * (channels // 2)
+
+    def pack_strassen(self, matrix: Floats) -> Floats:
+        """Weights (channels, filters), both even, as the seven packed matrices that Strassen's product takes."""
+        b11, b12, b21, b22 = (part for half in np.split(matrix, 2) for part in np.split(half, 2, axis=1))
+        t1 = b12 - b11
+        t2 = b22 - t1
+        return self.pack(np.stack([b11, b21, b21 - t2, t1, t2, b22 - b12, b22]))
+
     def depthwise(
         self,
         window: Window,

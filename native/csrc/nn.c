@@ -44,6 +44,12 @@ size_t sfl_nn_winograd_scratch(const sfl_nn_winograd *job, size_t width)
            job->size * job->size * ((in + out) * job->tiles + 2) * width + sfl_nn_round_up(w->out_channels, 2 * width);
 }
 
+size_t sfl_nn_strassen_scratch(const sfl_nn_strassen *job, size_t width)
+{
+    const size_t taps = sfl_nn_round_up(job->channels / width * sizeof(ptrdiff_t) / 4, width);
+    return taps + sfl_nn_round_up(job->filters / 2, 2 * width) + job->pixels / 2 * (job->channels / 2);
+}
+
 size_t sfl_nn_attention_scratch(const sfl_nn_attention *job, size_t width)
 {
     const size_t wide = sfl_nn_round_up(job->width, width), h1 = sfl_nn_round_up(job->hidden1, width);

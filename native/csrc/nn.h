@@ -87,6 +87,16 @@ typedef struct {
     float low, high;
 } sfl_nn_winograd;
 
+/* out = clamp(x W + bias), a 1x1 convolution of blocked images by one level of Strassen's product. channels and filters
+ * are multiples of two vectors, pixels are even. weights are seven panel matrices (channels / 2, filters / 2), as
+ * nn_strassen.h names them. Scratch: sfl_nn_strassen_scratch floats. */
+typedef struct {
+    size_t images, channels, filters, pixels;
+    const float *x, *weights, *bias;
+    float *out, *scratch;
+    float low, high;
+} sfl_nn_strassen;
+
 /* out = clamp(depthwise(x) + bias), blocked; weights [block][kernel row][kernel column][lane]. */
 typedef struct {
     sfl_nn_window window;
@@ -228,6 +238,7 @@ typedef struct {
     void (*linear)(const sfl_nn_linear *job);
     void (*conv)(const sfl_nn_conv *job);
     void (*winograd)(const sfl_nn_winograd *job);
+    void (*strassen)(const sfl_nn_strassen *job);
     void (*depthwise)(const sfl_nn_depthwise *job);
     void (*pool)(const sfl_nn_pool *job);
     void (*elementwise)(const sfl_nn_elementwise *job);
@@ -254,6 +265,7 @@ void sfl_nn_copy_rows(const sfl_nn_copy *job);
 void sfl_nn_locate_keys(const sfl_nn_locate *job);
 size_t sfl_nn_conv_scratch(const sfl_nn_conv *job, size_t width);
 size_t sfl_nn_winograd_scratch(const sfl_nn_winograd *job, size_t width);
+size_t sfl_nn_strassen_scratch(const sfl_nn_strassen *job, size_t width);
 size_t sfl_nn_attention_scratch(const sfl_nn_attention *job, size_t width);
 
 /* `count` rounded up to a multiple of `unit`. */

@@ -15,6 +15,7 @@ struct step {
         sfl_nn_linear linear;
         sfl_nn_conv conv;
         sfl_nn_winograd winograd;
+        sfl_nn_strassen strassen;
         sfl_nn_depthwise depthwise;
         sfl_nn_pool pool;
         sfl_nn_elementwise elementwise;
@@ -68,6 +69,7 @@ int sfl_refuse(const char *sentence);
 
 int sfl_fill_conv(step *s);
 int sfl_fill_winograd(step *s);
+int sfl_fill_strassen(step *s);
 int sfl_fill_depthwise(step *s);
 int sfl_fill_pool(step *s);
 int sfl_fill_convert(step *s);

@@ -1,6 +1,7 @@
 /* Everything that a backend is made of. Before it: SFL_WIDTH, TILE_ROWS, and the instructions to compile for. */
 #include "nn_attention.h"
 #include "nn_conv.h"
+#include "nn_strassen.h"
 #include "nn_winograd.h"
 
 #define SFL_NN_BACKEND(kind, available)                               \
@@ -12,6 +13,7 @@
                                           .linear = linear,           \
                                           .conv = conv,               \
                                           .winograd = winograd,       \
+                                          .strassen = strassen,       \
                                           .depthwise = depthwise,     \
                                           .pool = pool,               \
                                           .elementwise = elementwise, \

@@ -3,6 +3,7 @@
 
 SFL_RUN(conv)
 SFL_RUN(winograd)
+SFL_RUN(strassen)
 SFL_RUN(depthwise)
 SFL_RUN(pool)
 SFL_RUN(convert)
@@ -104,6 +105,26 @@ int sfl_fill_winograd(step *s)
     g->low = s->number[0];
     g->high = s->number[1];
     s->run = run_winograd;
+    return 0;
+}
+
+/* out, x, weights, bias, scratch; images, channels, filters, pixels; low, high */
+int sfl_fill_strassen(step *s)
+{
+    const size_t *n = s->size, unit = s->backend->width;
+    sfl_nn_strassen *job = &s->job.strassen;
+    if (sfl_positive(s, 0, 3)) return -1;
+    if (n[1] % (2 * unit) || n[2] % (2 * unit) || n[3] % 2) return sfl_refuse("Strassen's product needs even halves");
+    *job = (sfl_nn_strassen){n[0],           n[1],           n[2],           n[3],
+                             s->view[1].buf, s->view[2].buf, s->view[3].buf, s->view[0].buf,
+                             s->view[4].buf, s->number[0],   s->number[1]};
+    if (sfl_floats(s, 0, "out", sfl_times3(n[0], n[2], n[3])) || sfl_floats(s, 1, "x", sfl_times3(n[0], n[1], n[3])) ||
+        sfl_floats(s, 2, "weights", sfl_times3(7, n[1] / 2, sfl_nn_round_up(n[2] / 2, 2 * unit))) ||
+        sfl_floats(s, 3, "bias", sfl_nn_round_up(n[2], 2 * unit)) ||
+        sfl_nn_scratch(s, 4, sfl_nn_strassen_scratch(job, unit)))
+        return -1;
+    if ((uintptr_t)s->view[4].buf % sizeof(ptrdiff_t)) return sfl_refuse("scratch is not aligned to 8 bytes");
+    s->run = run_strassen;
     return 0;
 }
 

@@ -311,6 +311,7 @@ const step_kind sfl_nn_step_kinds[] = {
     {"linear", fill_linear, 7, 4, 2},
     {"conv", sfl_fill_conv, 6, 14, 2},
     {"winograd", sfl_fill_winograd, 8, 16, 2},
+    {"strassen", sfl_fill_strassen, 5, 4, 2},
     {"depthwise", sfl_fill_depthwise, 4, 13, 2},
     {"pool", sfl_fill_pool, 2, 14, 0},
     {"elementwise", fill_elementwise, 3, 3, 2},

@@ -72,7 +72,7 @@ def make_plan(graph: Graph, settings: Settings, rates: Rates, prepared: dict[str
     if settings.rewrite:
         graph, saved = rewrite(graph)
     kernels, held = nn.kernels(settings.instructions), prepared if prepared is not None else {}
-    options = Options(settings.skip_padding, settings.precision == "int8")
+    options = Options(settings.skip_padding, settings.precision == "int8", settings.algorithms)
     native = NativeBackend(kernels, rates, options, held)
     chosen = assign(graph, _backends(settings, native, rates), settings.placement)
     laid_out = lay_out(graph, chosen, native)

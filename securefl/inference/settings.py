@@ -31,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Attention leaves padded history items out. The result is the same; False is for measuring."""
     calibrate: bool = True
     """Measure this machine once for the cost model (cached for the user); False: take typical rates."""
+    algorithms: tuple[str, ...] = ()
+    """Algorithms of convolutions that may be chosen, as `Session.plan` names them; where none fits, and (): all."""
     placement: dict[str, str] = {}
     """Operators, or values that a node makes, that one backend must run: {"Softmax": "numpy"}."""
     rewrite: bool = True

@@ -204,3 +204,28 @@ def test_a_damaged_prepared_file_is_named(tmp_path: Path) -> None:
             load_prepared(tmp_path / "net").run(given_)
         except ValueError as error:
             assert str(error)  # noqa: PT017 - a few changes are harmless, all others are named
+
+
+def test_strassen_is_chosen_where_it_pays() -> None:
+    """Many channels over many pixels; not for the small products of the usual nets."""
+
+    def algorithms(channels: int, side: int) -> list[str]:
+        b = Builder(0, channels, (side, side))
+        session = Session(b.graph(b.conv("x", channels, channels, 1)), calibrate=False)
+        return [row.algorithm for row in session.plan()]
+
+    assert "Strassen" in algorithms(2048, 24)
+    assert "Strassen" not in algorithms(64, 24)
+
+
+def test_every_algorithm_gives_the_same(instructions: str) -> None:
+    lanes = nn.kernels(instructions).width
+    b = Builder(1, 2 * lanes, (10, 12))
+    x = b.conv("x", 2 * lanes, 4 * lanes, 1)
+    graph, given_ = b.graph(b.conv(x, 4 * lanes, 17, 3)), b.given()
+    out = graph.outputs[0]
+    wanted = Session(graph, backend="numpy").run(given_)[out]
+    for algorithm in ("direct", "matrix product", "Strassen", "Winograd F(2, 3)", "Winograd F(4, 3)"):
+        session = Session(graph, instructions=instructions, algorithms=(algorithm,))
+        assert algorithm in [row.algorithm for row in session.plan()]
+        assert near(session.run(given_)[out], wanted)

@@ -145,6 +145,25 @@ def test_winograd(k: nn.Kernels, w: nn.Window, seed: int, tile: int, tiles: int,
 
 
 @FEW
+@given(
+    k=any_kernel,
+    seed=seeds,
+    n=st.integers(1, 2),
+    sides=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    pixels=st.integers(1, 40),
+)
+def test_strassen(k: nn.Kernels, seed: int, n: int, sides: tuple[int, int], pixels: int) -> None:
+    channels, filters, pixels = 2 * k.width * sides[0], 2 * k.width * sides[1], 2 * pixels
+    x, w, bias = normal(seed, n, channels, pixels, 1), normal(1, channels, filters), normal(2, filters)
+    out = np.full(k.blocked_size((n, filters, pixels, 1)), np.nan, np.float32)
+    scratch = np.full(k.strassen_scratch(channels, filters, pixels), np.nan, np.float32)
+    shape = (n, channels, filters, pixels)
+    run(k.strassen(shape, out, blocked(k, x), k.pack_strassen(w), k.pad(bias), scratch, low=-1.0, high=2.0))
+    wanted = np.einsum("ncpq,cf->nfpq", x.astype(np.float64), w) + bias[:, None, None]
+    assert np.abs(planar(k, out, (n, filters, pixels, 1)) - np.clip(wanted, -1, 2)).max() < 1e-3
+
+
+@FEW
 @given(k=any_kernel, seed=seeds, filters=st.integers(1, 40), channels=st.integers(1, 20), tile=st.integers(1, 6))
 def test_filters_are_transformed_and_packed(k: nn.Kernels, seed: int, filters: int, channels: int, tile: int) -> None:
     g = floats(winograd(tile, 3).filter)

@@ -35,6 +35,7 @@ class Way:
     """Output lines of a padded strip."""
     transform: Winograd | None = None
     tiles: int = 0
+    strassen: bool = False
 
 
 def _rounded(count: int, unit: int) -> int:
@@ -83,6 +84,24 @@ def _direct(c: Context, w: Window, planar: bool) -> Way:
     return Way(Choice(name, seconds, scratch, f"tiles of {rows} pixels"), planar, lines)
 
 
+def _by_strassen(c: Context, w: Window) -> Way:
+    """One level: 7 products of an eighth each, and sums (Winograd's form)."""
+    pixels, k = w.out_size[0] * w.out_size[1], c.kernels
+    products = w.images * pixels * w.channels * w.out_channels * 7 / 8 * c.rates.rows(pixels // 2)
+    weights = 7 * w.channels * w.out_channels * c.rates.weight
+    added = w.images * pixels * (4 * w.channels + 5 * w.out_channels) * 4 * c.rates.moved
+    scratch = 4 * k.strassen_scratch(w.channels, w.out_channels, pixels)
+    seconds = products + weights + added + 7 * c.rates.step  # short products hide no weights
+    return Way(Choice("Strassen", seconds, scratch, "7 products for 8"), strassen=True)
+
+
+def _halves(c: Context, w: Window, node: Node) -> bool:
+    """Whether Strassen's product can be used: plain products whose sides can be cut in two."""
+    pixels, unit = w.out_size[0] * w.out_size[1], 2 * c.kernels.width
+    even = w.channels % unit == 0 and w.out_channels % unit == 0 and pixels % 2 == 0
+    return w.kernel == w.stride == (1, 1) and w.pad == (0, 0) and even and len(node.inputs) < 4
+
+
 def _by_winograd(c: Context, w: Window, tile: int, cache: int) -> Way:
     """F(tile, kernel): fewer multiplications, more weights, and transforms."""
     f, unit = winograd(tile, w.kernel[0]), c.kernels.width
@@ -101,10 +120,12 @@ def _by_winograd(c: Context, w: Window, tile: int, cache: int) -> Way:
     return Way(Choice(f"Winograd F({tile}, {w.kernel[0]})", seconds, scratch, f"{tiles} tiles"), False, 1, f, tiles)
 
 
-def _ways(c: Context, w: Window) -> Iterator[Way]:
+def _ways(c: Context, w: Window, node: Node) -> Iterator[Way]:
     if w.channels < c.kernels.width:
         yield _direct(c, w, planar=True)
     yield _direct(c, w, planar=False)
+    if _halves(c, w, node):
+        yield _by_strassen(c, w)
     if w.stride == (1, 1) and w.kernel[0] == w.kernel[1] and w.kernel[0] in (3, 5, 7):
         for cache in CACHES:
             yield from (_by_winograd(c, w, tile, cache) for tile in TILES if tile + w.kernel[0] - 1 <= 8)
@@ -112,7 +133,7 @@ def _ways(c: Context, w: Window) -> Iterator[Way]:
 
 def best_way(c: Context, node: Node) -> Way:
     """The cheapest algorithm of those that are allowed."""
-    ways = list(_ways(c, window(c, node)))
+    ways = list(_ways(c, window(c, node), node))
     allowed = [way for way in ways if way.choice.algorithm in c.options.algorithms] or ways
     return min(allowed, key=lambda way: way.choice.seconds)
 
@@ -141,6 +162,11 @@ def _conv(c: Context, node: Node, buffers: Buffers) -> Steps:
     out, x = buffers[node.outputs[0]].reshape(-1), buffers[node.inputs[0]]
     add = buffers[node.inputs[3]] if len(node.inputs) > 3 else None
     scratch, bias = buffers.scratch(node), _bias(c, node)
+    if way.strassen:
+        shape, pixels = c.shape(node.inputs[1]), w.out_size[0] * w.out_size[1]
+        quarters = c.once(f"{node.inputs[1]}/strassen", lambda: k.pack_strassen(_matrix(c, node.inputs[1])))
+        sizes = (w.images, shape[1], shape[0], pixels)
+        return [k.strassen(sizes, out, x, quarters, bias, scratch, **limits(node))]
     if way.transform is None:
         weights = _panels(c, node.inputs[1], 1 if way.planar else k.width)
         return [k.conv(w, out, x, weights, bias, scratch, planar=way.planar, add=add, **limits(node))]
@@ -153,6 +179,11 @@ def _conv(c: Context, node: Node, buffers: Buffers) -> Steps:
         w, out, x, weights, bias, scratch, matrices, pairs=f.pairs, tiles=way.tiles, add=add, **limits(node)
     )
     return [step]
+
+
+def _matrix(c: Context, name: str) -> Array:
+    """Weights of a 1x1 convolution as (channels, filters)."""
+    return np.ascontiguousarray(c.constant(name)[:, :, 0, 0].T)
 
 
 def _panels(c: Context, name: str, lanes: int) -> Array:
