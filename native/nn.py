@@ -38,7 +38,7 @@ Step = NewType("Step", object)
 ACTIVATIONS = ("identity", "sigmoid", "tanh", "prelu", "dice")
 POOLS = ("max", "mean", "mean_padded")
 BINARIES = ("add", "sub", "mul")
-TABLES = 3
+TABLES, QUERIES = 3, 14
 _BACKENDS = {name: (width, rows) for name, width, rows in _native.nn_backends()}
 
 
@@ -381,7 +381,11 @@ class Kernels:
         """Floats of scratch for one sample."""
         wide, first, second = (_round_up(size, self.width) for size in (width, *hidden))
         return (
-            wide + 2 * self.width + history * (2 * wide + first + second) + 2 * _round_up(history, self.width) + first
+            wide
+            + 2 * self.width
+            + history * (2 * wide + first + second)
+            + 2 * _round_up(history, self.width)
+            + QUERIES * first
         )
 
     def _step(

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from core.turns import medians
 from report import Check, Report
 
 from inference import engines, nets
-from inference.turns import compared, repeated
+from inference.turns import compared, medians
 from securefl.inference.onnx import load_onnx, to_onnx
 from securefl.inference.rules import ALGEBRA, rewrite
 
@@ -40,7 +39,7 @@ def measure(report: Report, rounds: int) -> None:
             "mnn_rewritten": engines.mnn(rewritten, inputs),
         }
         compared(report, name, runs, "ort")
-        times = medians(repeated(runs), rounds)
+        times = medians(runs, rounds)
         for peer in ("ort", "mnn"):
             check = f"{name}_vs_{peer}"
             report.checks.append(Check(check, times[peer] / times["ours"], "x", *TARGETS[check]))

@@ -8,12 +8,11 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from core.turns import medians
 from onnx import ModelProto
 from report import Check, Report
 
 from inference import engines, nets
-from inference.turns import compared, repeated
+from inference.turns import compared, medians
 from securefl.inference import Session, load_prepared, save_prepared
 from securefl.inference.onnx import load_onnx
 
@@ -33,7 +32,7 @@ def measure(report: Report, rounds: int) -> None:
         model, inputs = build(), nets.image_inputs()
         runs = {"ours": engines.ours(model, inputs)} | {peer: make(model, inputs) for peer, make in PEERS.items()}
         compared(report, name, runs, "ort")
-        times = medians(repeated(runs), rounds)
+        times = medians(runs, rounds)
         best = min(times[peer] for peer in PEERS)
         report.checks.append(Check(f"{name}_vs_best", best / times["ours"], "x", *TARGETS[name]))
         report.checks += [Check(f"{name}_vs_{peer}", times[peer] / times["ours"], "x") for peer in PEERS]

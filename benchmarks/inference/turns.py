@@ -1,9 +1,10 @@
-"""Short calls are repeated within a turn, and every result is compared with onnxruntime's."""
+"""Engines in turn, short calls repeated within a turn; every result is compared with onnxruntime's."""
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from report import Check, Report
@@ -16,19 +17,22 @@ TOLERANCE = 1e-4
 """Largest difference, relative to the largest output."""
 
 
-def repeated(runs: Mapping[str, Run]) -> dict[str, Callable[[], object]]:
-    """The same number of calls for all in a turn, so that ratios stay ratios."""
-    slowest = max(_seconds(run) for run in runs.values())
-    count = max(1, int(TURN / slowest))
+def medians(runs: Mapping[str, Run], rounds: int) -> dict[str, float]:
+    """Median seconds of a call of each, in turn.
 
-    def many(run: Run) -> Callable[[], object]:
-        def calls() -> None:
+    A turn is one call that no clock sees, so that an engine finds its own data in the cache and not its neighbour's,
+    then calls for TURN seconds: the same number for all.
+    """
+    count = max(1, int(TURN / max(_seconds(run) for run in runs.values())))
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            run()
+            began = time.perf_counter()
             for _ in range(count):
                 run()
-
-        return calls
-
-    return {name: many(run) for name, run in runs.items()}
+            taken[name].append((time.perf_counter() - began) / count)
+    return {name: statistics.median(seconds) for name, seconds in taken.items()}
 
 
 def _seconds(run: Run) -> float:

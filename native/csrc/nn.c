@@ -54,5 +54,6 @@ size_t sfl_nn_attention_scratch(const sfl_nn_attention *job, size_t width)
 {
     const size_t wide = sfl_nn_round_up(job->width, width), h1 = sfl_nn_round_up(job->hidden1, width);
     const size_t h2 = sfl_nn_round_up(job->hidden2, width);
-    return wide + 2 * width + job->history * (2 * wide + h1 + h2) + 2 * sfl_nn_round_up(job->history, width) + h1;
+    return wide + 2 * width + job->history * (2 * wide + h1 + h2) + 2 * sfl_nn_round_up(job->history, width) +
+           SFL_NN_QUERIES * h1;
 }

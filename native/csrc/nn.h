@@ -207,6 +207,7 @@ typedef struct {
 /* ---- DIN's attention (Zhou et al. 2018), factored ------------------------------------------------------------ */
 
 #define SFL_NN_TABLES 3
+#define SFL_NN_QUERIES ((size_t)14) /* samples whose queries are multiplied at a time */
 
 /* For each of `samples`: history rows k_l (the rows of 1 to 3 tables side by side, `width` together), the query q
  * (width), and mask m_l. hidden1 = sigmoid(q Wq + [k, q*k] Wk + b1), hidden2 = sigmoid(hidden1 W2 + b2), score_l =

@@ -115,28 +115,36 @@ static void hidden(sfl_nn_gemm g, size_t rows, const float *b, const float *bias
     sigmoid_layer(out, rows, columns);
 }
 
-/* The hidden layers of the kept items; what the query adds to the first is the same for all of them: a bias. */
-static void score_items(const sfl_nn_attention *a, const workspace *s, size_t kept)
+/* What the queries of some samples add to the first hidden layer. For all items of a sample it is the same: a bias. */
+static void share_queries(const sfl_nn_attention *a, const workspace *s, size_t first)
 {
-    const sfl_nn_gemm query = {.lines = 1,
-                               .rows = 1,
-                               .columns = s->h1,
-                               .a = s->query,
-                               .taps = &origin,
-                               .tap_count = 1,
-                               .depth = a->width,
-                               .b = a->wq,
-                               .bias = a->b1,
-                               .c = s->shared,
-                               .c_column = SFL_WIDTH,
-                               .low = -FLT_MAX,
-                               .high = FLT_MAX};
+    const size_t count = a->samples - first < SFL_NN_QUERIES ? a->samples - first : SFL_NN_QUERIES;
+    const sfl_nn_gemm g = {.lines = 1,
+                           .rows = count,
+                           .columns = s->h1,
+                           .a = a->query + first * a->width,
+                           .a_row = (ptrdiff_t)a->width,
+                           .taps = &origin,
+                           .tap_count = 1,
+                           .depth = a->width,
+                           .b = a->wq,
+                           .bias = a->b1,
+                           .c = s->shared,
+                           .c_row = (ptrdiff_t)s->h1,
+                           .c_column = SFL_WIDTH,
+                           .low = -FLT_MAX,
+                           .high = FLT_MAX};
+    gemm(&g);
+}
+
+/* The hidden layers of the kept items. */
+static void score_items(const sfl_nn_attention *a, const workspace *s, size_t sample, size_t kept)
+{
     const sfl_nn_gemm pairs = {
         .a = s->pairs, .a_row = (ptrdiff_t)(2 * s->wide), .taps = s->taps, .tap_count = 2, .depth = a->width};
     const sfl_nn_gemm first = {
         .a = s->first, .a_row = (ptrdiff_t)s->h1, .taps = &origin, .tap_count = 1, .depth = a->hidden1};
-    gemm(&query);
-    hidden(pairs, kept, a->wk, s->shared, s->first, s->h1);
+    hidden(pairs, kept, a->wk, s->shared + sample % SFL_NN_QUERIES * s->h1, s->first, s->h1);
     hidden(first, kept, a->w2, a->b2, s->second, s->h2);
 }
 
@@ -185,7 +193,7 @@ static size_t attend(const sfl_nn_attention *a, const workspace *s, size_t sampl
 {
     if (any_kept(a, sample)) {
         const size_t kept = gather(a, s, sample, a->skip);
-        score_items(a, s, kept);
+        score_items(a, s, sample, kept);
         share(a, s, kept);
         return kept;
     }
@@ -200,6 +208,7 @@ static void attention(const sfl_nn_attention *a)
     memset(s.query, 0, 4 * s.wide);
     for (size_t i = 0; i < a->samples; i++) {
         memcpy(s.query, a->query + i * a->width, 4 * a->width);
+        if (i % SFL_NN_QUERIES == 0) share_queries(a, &s, i);
         if (i + 1 < a->samples) fetch(a, i + 1);
         const size_t kept = attend(a, &s, i);
         weighted_sum(a, &s, s.score, kept, a->pooled + i * a->width);

@@ -9,6 +9,7 @@
 #define TILE_ROWS 14
 #define SFL_MAX _mm512_max_ps
 #define SFL_MIN _mm512_min_ps
+#define SFL_RECIPROCAL _mm512_rcp14_ps
 #include "nn_kernels.h"
 
 static int usable(void)

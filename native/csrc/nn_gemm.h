@@ -30,15 +30,27 @@ INLINE void tile(const sfl_nn_gemm *g, const size_t rows, const size_t vectors, 
             }
         }
     }
+    /* Copies: to the compiler, a store of a vector might change the job. */
     const vec low = all(g->low), high = all(g->high);
+    const ptrdiff_t row = g->c_row, column = g->c_column;
+    const float *add = g->add ? g->add + at : NULL;
+    float *c = g->c + at;
+    if (!add && columns >= vectors * WIDTH) {
+        UNROLL
+        for (size_t i = 0; i < rows; i++, c += row) {
+            UNROLL
+            for (size_t j = 0; j < vectors; j++) store(c + (ptrdiff_t)j * column, clamp(sum[i][j], low, high));
+        }
+        return;
+    }
     UNROLL
     for (size_t i = 0; i < rows; i++) {
         UNROLL
         for (size_t j = 0; j < vectors; j++) {
-            const ptrdiff_t place = at + (ptrdiff_t)i * g->c_row + (ptrdiff_t)j * g->c_column;
+            const ptrdiff_t place = (ptrdiff_t)i * row + (ptrdiff_t)j * column;
             const size_t left = columns - j * WIDTH;
-            if (g->add) sum[i][j] += load_up_to(g->add + place, left);
-            store_up_to(g->c + place, clamp(sum[i][j], low, high), left);
+            if (add) sum[i][j] += load_up_to(add + place, left);
+            store_up_to(c + place, clamp(sum[i][j], low, high), left);
         }
     }
 }
