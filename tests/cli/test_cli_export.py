@@ -52,8 +52,8 @@ def test_a_run_leaves_a_submodel_that_ranks_as_the_trainer_does(
     kept = list[local.Trained]()
     run = local.run
 
-    def spy(config: object, log: object, progress: object, *, processes: int, keep: object) -> object:
-        return run(config, log, progress, processes=processes, keep=lambda t: (kept.append(t), keep(t)))  # type: ignore[arg-type, operator]
+    def spy(config: object, log: object, progress: object, *, keep: object, **rest: object) -> object:
+        return run(config, log, progress, **rest, keep=lambda t: (kept.append(t), keep(t)))  # type: ignore[arg-type, operator]
 
     monkeypatch.setattr(local, "run", spy)
     outcome = command("demo", *TINY, "--export", tmp_path / "phone")
