@@ -19,6 +19,7 @@ from securefl.engine.clear import ClearUnion, ClearUpdate, RoundShapes, add_upda
 from securefl.engine.exchange import InProcess, Reply
 from securefl.engine.phone import Phone, Train, train_on
 from securefl.engine.randomness import Randomness, Tape
+from securefl.federation.strategy import Weigh
 from securefl.models import Model
 from securefl.submodel import SubmodelClient, SubmodelPlan, to_client, to_server
 
@@ -35,6 +36,8 @@ class World:
     maps: Mapping[str, NDArray[np.int64]]
     training: Training
     random: Randomness
+    weigh: Weigh
+    """The client's part of the strategy."""
 
 
 class Fleet(Protocol):
@@ -117,6 +120,7 @@ class LocalFleet:
             embedding=self._embeddings.get(user, world.model.init_user()),
             model=world.model,
             plan=world.plan,
+            weigh=world.weigh,
             settings=training,
             learning_rate=training.learning_rate * training.decay ** (self._number - 1),
             seed=world.random.integer("training", self._number, user),

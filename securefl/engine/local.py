@@ -100,7 +100,8 @@ class Simulation:
 
     def fleet(self, processes: int) -> AbstractContextManager[Fleet]:
         """The phones of the run."""
-        world = World(self._log, self._model, self._plan, self._maps, self._config.training, self._random)
+        training, weigh = self._config.training, self._strategy.weigh
+        world = World(self._log, self._model, self._plan, self._maps, training, self._random, weigh)
         return ProcessFleet(world, processes) if processes > 1 else nullcontext(LocalFleet(world))
 
     def run(self, fleet: Fleet, progress: Progress, disclosures: SqliteDisclosures | None = None) -> RunSummary:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import psu
 from securefl.config import Training
 from securefl.engine.randomness import Rng, Tape
+from securefl.federation.strategy import Weigh
 from securefl.models import LocalUpdate, Model, SamplesLike, TableSlice
 from securefl.submodel import Downloaded, QuantizedUpdate, SubmodelClient, SubmodelPlan, quantize
 from securefl.submodel.messages import Submodel
@@ -52,12 +53,13 @@ def train_on(
     *,
     model: Model,
     plan: SubmodelPlan,
+    weigh: Weigh,
     settings: Training,
     learning_rate: float,
     seed: int,
     rng: Rng,
 ) -> tuple[LocalUpdate, QuantizedUpdate]:
-    """Train on the claimed rows and quantize the outcome: weighted by samples, a row by those that involve it."""
+    """Train on the claimed rows and quantize the outcome, weighted as the strategy wants."""
     local = model.train_local(
         download.dense,
         {t.name: TableSlice(*download.rows(t.name)) for t in plan.tables},
@@ -68,9 +70,10 @@ def train_on(
         learning_rate=learning_rate,
         seed=seed,
     )
-    dense = quantize(local.dense[None, :], np.array([local.samples]), plan.dense_quantization, rng)[0]
+    whole, weights = weigh(local)
+    dense = quantize(local.dense[None, :], np.array([whole]), plan.dense_quantization, rng)[0]
     tables = {
-        name: (rows.indices, quantize(rows.deltas, rows.counts, plan.row_quantization, rng))
+        name: (rows.indices, quantize(rows.deltas, weights[name], plan.row_quantization, rng))
         for name, rows in local.rows.items()
     }
     return local, QuantizedUpdate(dense, tables)
