@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["pytester"]
 
 settings.register_profile("house", settings.default, deadline=None)  # shared cores: one timing proves nothing
+settings.register_profile("few", settings.default, deadline=None, max_examples=20)  # under sanitizers
 settings.load_profile("house")
 
 SLOW_DESELECTED = pytest.StashKey[int]()

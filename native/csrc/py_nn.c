@@ -225,11 +225,26 @@ static void free_places(PyObject *capsule)
     release_places(PyCapsule_GetPointer(capsule, PLACES));
 }
 
+/* What all_finite and all_below will read: floats, or integers that have a limit. */
+static int readable(const input_place *place)
+{
+    const Py_buffer *v = &place->view;
+    if (*v->format != 'f' && !place->limit) return 1;
+    return (v->itemsize == 4 || v->itemsize == 8) && (uintptr_t)v->buf % (size_t)v->itemsize == 0;
+}
+
 static int take_place(input_place *place, PyObject *pair)
 {
-    PyObject *array, *limit;
-    return !PyArg_ParseTuple(pair, "OO", &array, &limit) || sfl_integer(&place->limit, limit, "limit", 0, MOST) ||
-           PyObject_GetBuffer(array, &place->view, SFL_WRITE | PyBUF_FORMAT) < 0;
+    if (!PyTuple_Check(pair) || PyTuple_Size(pair) != 2) {
+        PyErr_SetString(PyExc_TypeError, "a place is a pair of an array and a limit");
+        return -1;
+    }
+    if (sfl_integer(&place->limit, PyTuple_GetItem(pair, 1), "limit", 0, MOST) ||
+        PyObject_GetBuffer(PyTuple_GetItem(pair, 0), &place->view, SFL_WRITE | PyBUF_FORMAT) < 0)
+        return -1;
+    if (readable(place)) return 0;
+    PyErr_SetString(PyExc_ValueError, "the array is not one of aligned 4- or 8-byte items");
+    return -1;
 }
 
 static PyObject *nn_places(PyObject *Py_UNUSED(module), PyObject *args)

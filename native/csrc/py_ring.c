@@ -1,3 +1,5 @@
+#include <float.h>
+
 #include "binding.h"
 
 #define KEY_BYTES 32
@@ -193,8 +195,8 @@ static int read_levels(quantize_views *v, double clip, PyObject *levels_arg)
 {
     uint64_t levels;
     if (sfl_integer(&levels, levels_arg, "levels", 1, INT32_MAX)) return -1;
-    if (!(clip > 0)) {
-        PyErr_SetString(PyExc_ValueError, "clip is not above 0");
+    if (!(clip > 0 && clip <= DBL_MAX)) {
+        PyErr_SetString(PyExc_ValueError, "clip is no finite number above 0");
         return -1;
     }
     v->job = (sfl_quantization){
