@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import dp
 from securefl.audit.findings import Figure, Finding
 from securefl.audit.subject import Subject
-from securefl.engine.randomness import Randomness
+from securefl.federation.randomness import Randomness
 
 __all__ = ["TRIALS", "Sampler", "Attack", "attack", "sampler"]
 

@@ -15,16 +15,18 @@ from securefl.config.checks import (
     warnings,
 )
 from securefl.config.loading import from_table, load, load_preset, override, parse, preset_names
-from securefl.config.schema import Cohort, Config, Data, Privacy, SecAgg, Training, Union
+from securefl.config.schema import Availability, Cohort, Config, Data, Privacy, Run, SecAgg, Training, Union
 
 __all__ = [
     "Config",
     "Data",
     "Cohort",
+    "Availability",
     "SecAgg",
     "Union",
     "Privacy",
     "Training",
+    "Run",
     "load",
     "load_preset",
     "parse",

@@ -126,6 +126,8 @@ def _words(info: inspect.Type) -> str:
             return f"a whole number {_range(info)}"
         case inspect.FloatType():
             return f"a number {_range(info)}"
+        case inspect.VarTupleType():
+            return f"a list, each {_words(info.item_type)}"
     return "a text"
 
 

@@ -10,7 +10,7 @@ from msgspec import Meta
 from dp import TwoStage
 from securefl.config.chances import usual_survivors
 
-__all__ = ["Config", "Data", "Cohort", "SecAgg", "Union", "Privacy", "Training"]
+__all__ = ["Config", "Data", "Cohort", "Availability", "SecAgg", "Union", "Privacy", "Training", "Run"]
 
 Count = Annotated[int, Meta(ge=1)]
 Tally = Annotated[int, Meta(ge=0)]
@@ -45,6 +45,23 @@ class Cohort(Section, frozen=True, kw_only=True):
 
     Such a run is not private. None = the operating system's randomness.
     """
+    selection: Literal["random", "longest_out"] = "random"
+    """Who of the available is invited: anybody, or those who have been out for the most rounds (FedLaAvg)."""
+
+
+class Availability(Section, frozen=True, kw_only=True):
+    """Who could take part in a round. A round for which too few are there is not begun."""
+
+    kind: Literal["always", "diurnal", "alternating", "trace"] = "always"
+    """Everybody; by the time of day; groups that take turns; or as a file has it."""
+    period: Count = 24
+    """Diurnal: rounds of a day. Every client's own time in it is drawn once."""
+    share: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    """Diurnal: part of the day for which a client is there."""
+    spans: Annotated[tuple[Count, ...], Meta(min_length=1, max_length=64)] = (10, 10)
+    """Alternating: rounds of each group's turn. Clients are dealt to the groups in turn."""
+    trace: str | None = None
+    """Trace: a text file with a line for each round, in it 1 or 0 for each client."""
 
 
 class SecAgg(Section, frozen=True, kw_only=True):
@@ -96,6 +113,8 @@ class Training(Section, frozen=True, kw_only=True):
 
     model: Literal["din"] = "din"
     """Deep Interest Network."""
+    strategy: Literal["SubmodelAvg", "FedAvg", "FedSubAvg"] = "SubmodelAvg"
+    """How per-row sums and counts change the model."""
     dim: Annotated[int, Meta(ge=1, le=1024)] = 18
     """Length of an embedding row."""
     learning_rate: Positive = 0.1
@@ -118,6 +137,15 @@ class Training(Section, frozen=True, kw_only=True):
     """Items of a click history that the model looks at, the latest first."""
 
 
+class Run(Section, frozen=True, kw_only=True):
+    """How a long run is looked after."""
+
+    evaluate_every: Count = 1
+    """The model is judged after every so many rounds, and after the last."""
+    checkpoint_every: Count = 10
+    """A killed run loses at most so many rounds."""
+
+
 def default_threshold(clients: int) -> int:
     """Two thirds of the n - 1 others, and one: floor(2 (n - 1) / 3) + 1."""
     return 2 * (clients - 1) // 3 + 1
@@ -128,10 +156,12 @@ class Config(Section, frozen=True, kw_only=True):
 
     data: Data = Data()
     cohort: Cohort = Cohort()
+    availability: Availability = Availability()
     secagg: SecAgg = SecAgg()
     union: Union = Union()
     privacy: Privacy = Privacy()
     training: Training = Training()
+    run: Run = Run()
 
     @property
     def threshold(self) -> int:

@@ -17,13 +17,12 @@ from securefl.crypto import Identity
 from securefl.datasets import ClickLog
 from securefl.engine.clear import ClearUnion, ClearUpdate, RoundShapes, add_updates
 from securefl.engine.exchange import InProcess, Reply
-from securefl.engine.phone import Phone, Train, train_on
-from securefl.engine.randomness import Randomness, Tape
+from securefl.engine.phone import Phone, PlainPhone, Shown, Train, train_on
+from securefl.federation.randomness import Randomness, Tape
 from securefl.federation.strategy import Weigh
+from securefl.federation.training import Learned
 from securefl.models import Model
 from securefl.submodel import SubmodelClient, SubmodelPlan, to_client, to_server
-
-Embeddings = Mapping[int, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,8 @@ class World:
     random: Randomness
     weigh: Weigh
     """The client's part of the strategy."""
+    plain: bool = False
+    """No masks: phones hand over what they would have masked."""
 
 
 class Fleet(Protocol):
@@ -52,14 +53,20 @@ class Fleet(Protocol):
     def deliver(self, frames: Mapping[bytes, bytes]) -> Iterator[Reply]:
         """See `exchange.Carrier`."""
 
+    def claim(self, union: NDArray[np.int64], names: Collection[bytes]) -> dict[bytes, NDArray[np.int64]]:
+        """Of plain phones: the indices of the union that each asks for."""
+
+    def train(self, shown: Shown, names: Collection[bytes]) -> None:
+        """Plain phones train on what they asked for."""
+
     def clear_union(self, names: Collection[bytes]) -> ClearUnion:
         """The clear inputs of some phones to the union, added up."""
 
     def clear_update(self, names: Collection[bytes], shapes: RoundShapes) -> ClearUpdate:
         """The clear inputs of some phones to the update, added up."""
 
-    def embeddings(self) -> Embeddings:
-        """The private embeddings of the round's users that trained: for the simulation's AUC, in no message."""
+    def learned(self) -> Mapping[int, Learned]:
+        """What is left on the devices of the round's users that trained: in no message, for the simulation's AUC."""
 
 
 class LocalFleet:
@@ -72,6 +79,7 @@ class LocalFleet:
         self._embeddings: dict[int, NDArray[np.float32]] = {}
         self._users: dict[bytes, int] = {}
         self._phones: dict[bytes, Phone] = {}
+        self._plain: dict[bytes, PlainPhone] = {}
 
     def begin(self, number: int, users: Sequence[int]) -> dict[int, bytes]:
         """See `Fleet`."""
@@ -81,36 +89,61 @@ class LocalFleet:
 
     def admit(self, registry: frozenset[bytes]) -> None:
         """See `Fleet`."""
-        self._phones = {name: self._phone(user, registry) for name, user in self._users.items()}
+        if self._world.plain:
+            self._plain = {name: self._plain_phone(user) for name, user in self._users.items()}
+        else:
+            self._phones = {name: self._phone(user, registry) for name, user in self._users.items()}
 
     def deliver(self, frames: Mapping[bytes, bytes]) -> Iterator[Reply]:
         """See `Fleet`."""
         return InProcess(self._phones, to_client, to_server).deliver(frames)
 
+    def claim(self, union: NDArray[np.int64], names: Collection[bytes]) -> dict[bytes, NDArray[np.int64]]:
+        """See `Fleet`."""
+        return {name: self._plain[name].claim(union) for name in names}
+
+    def train(self, shown: Shown, names: Collection[bytes]) -> None:
+        """See `Fleet`."""
+        for name in names:
+            self._plain[name].train(shown)
+
     def clear_union(self, names: Collection[bytes]) -> ClearUnion:
         """See `Fleet`."""
         plan = self._world.plan.union_plan
         nothing = ClearUnion(np.zeros(plan.cells, np.uint64), np.zeros(0, np.int64))
-        phones = (self._phones[name] for name in names)
+        phones = (self._device(name) for name in names)
         return reduce(add, (ClearUnion(p.clear_cells(plan).astype(np.uint64), p.index_set) for p in phones), nothing)
 
     def clear_update(self, names: Collection[bytes], shapes: RoundShapes) -> ClearUpdate:
         """See `Fleet`."""
-        updates = (self._phones[name].update for name in names)
+        updates = (self._device(name).update for name in names)
         return add_updates((u for u in updates if u is not None), shapes)
 
-    def embeddings(self) -> Embeddings:
+    def learned(self) -> Mapping[int, Learned]:
         """See `Fleet`."""
-        trained = {self._users[name]: p.embedding for name, p in self._phones.items() if p.embedding is not None}
-        self._embeddings |= trained
-        return trained
+        devices: Mapping[bytes, Phone | PlainPhone] = self._plain if self._world.plain else self._phones
+        learned = {self._users[name]: p.learned for name, p in devices.items() if p.learned is not None}
+        self._embeddings |= {user: one.embedding for user, one in learned.items()}
+        return learned
+
+    def _device(self, name: bytes) -> Phone | PlainPhone:
+        return self._plain[name] if self._world.plain else self._phones[name]
 
     def _phone(self, user: int, registry: frozenset[bytes]) -> Phone:
-        world = self._world
-        tape, held = Tape(world.random.stream("claims", self._number, user)), world.log.index_set(user)
-        memo = self._memos.setdefault(user, dp.InMemoryMemo())
+        world, tape = self._world, self._tape(user)
+        held, memo = world.log.index_set(user), self._memo(user)
         client = SubmodelClient(self._identities[user], registry, held, memo, maps=world.maps, rng=tape)
         return Phone(client, held, tape, self._trainer(user))
+
+    def _plain_phone(self, user: int) -> PlainPhone:
+        world, held = self._world, self._world.log.index_set(user)
+        return PlainPhone(world.plan, world.maps, held, self._memo(user), self._tape(user), self._trainer(user))
+
+    def _tape(self, user: int) -> Tape:
+        return Tape(self._world.random.stream("claims", self._number, user))
+
+    def _memo(self, user: int) -> dp.Memo:
+        return self._memos.setdefault(user, dp.InMemoryMemo())
 
     def _trainer(self, user: int) -> Train:
         world, training = self._world, self._world.training

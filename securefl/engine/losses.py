@@ -42,11 +42,15 @@ class Losses:
 
     def __call__(self, client: bytes, message: Any) -> bool:
         """Whether this message of this client is lost; counts it."""
+        return self.strikes(client, type(message), getattr(message, "sum", None))
+
+    def strikes(self, client: bytes, message: type, one: str | None = None) -> bool:
+        """Whether a message of this type, of sum `one` if it belongs to one, is lost; counts it."""
         at = self._at.get(client)
         if at is None:
             return False
-        kind, one, phase = self._steps[at]
-        if not isinstance(message, kind) or getattr(message, "sum", None) != one:
+        kind, name, phase = self._steps[at]
+        if (message, one) != (kind, name):
             return False
         self.by_phase[phase] += 1
         return True

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+import dp
 import psu
 from securefl.config import Training
-from securefl.engine.randomness import Rng, Tape
+from securefl.federation.randomness import Rng, Tape
 from securefl.federation.strategy import Weigh
+from securefl.federation.training import Learned
 from securefl.models import LocalUpdate, Model, SamplesLike, TableSlice
-from securefl.submodel import Downloaded, QuantizedUpdate, SubmodelClient, SubmodelPlan, quantize
+from securefl.submodel import QuantizedUpdate, SubmodelClient, SubmodelPlan, quantize
 from securefl.submodel.messages import Submodel
+from securefl.submodel.rows import followed
 
-Train = Callable[[Downloaded], tuple[LocalUpdate, QuantizedUpdate]]
+
+class Download(Protocol):
+    """What a client trains on: `submodel.Downloaded` is one."""
+
+    @property
+    def dense(self) -> NDArray[np.float32]:
+        """(D,)"""
+
+    def rows(self, table: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Claimed rows of a table: indices (R,) and values (R, width)."""
+
+
+Train = Callable[[Download], tuple[LocalUpdate, QuantizedUpdate]]
 
 
 class Phone:
@@ -29,8 +45,8 @@ class Phone:
         self.index_set = index_set
         self._client, self._tape, self._train = client, tape, train
         self.update: QuantizedUpdate | None = None
-        self.embedding: NDArray[np.float32] | None = None
-        """The user's private embedding after training; None if it never trained. It is in no message."""
+        self.learned: Learned | None = None
+        """What stays on the device; None if it never trained."""
 
     def receive(self, message: Any) -> list[Any]:
         """The client's answers; to a submodel, the masked result of training on it."""
@@ -38,7 +54,7 @@ class Phone:
         if not isinstance(message, Submodel):
             return answers
         local, self.update = self._train(self._client.download)
-        self.embedding = local.user_embedding
+        self.learned = Learned(local.user_embedding, local.samples, local.loss)
         return self._client.upload(self.update)
 
     def clear_cells(self, plan: psu.UnionPlan) -> NDArray[np.uint32]:
@@ -46,8 +62,64 @@ class Phone:
         return psu.encode(plan, self.index_set, self._tape.replay())
 
 
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A model as clients without masks get it: `dense` (D,), and rows of every table."""
+
+    dense: NDArray[np.float32]
+    tables: Mapping[str, TableSlice]
+
+    def rows(self, table: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """See `Download`."""
+        return self.tables[table].indices, self.tables[table].rows
+
+    def part(self, wanted: Mapping[str, NDArray[np.int64]]) -> Shown:
+        """Only some of the rows."""
+        places = {name: self.tables[name].locate(rows) for name, rows in wanted.items()}
+        return Shown(
+            self.dense, {name: TableSlice(rows, self.tables[name].rows[places[name]]) for name, rows in wanted.items()}
+        )
+
+
+class PlainPhone:
+    """A phone whose server reads everything: it draws and computes what a `Phone` does, from the same `tape`."""
+
+    def __init__(
+        self,
+        plan: SubmodelPlan,
+        maps: Mapping[str, NDArray[np.int64]],
+        index_set: NDArray[np.int64],
+        memo: dp.Memo,
+        tape: Tape,
+        train: Train,
+    ) -> None:
+        self.index_set = index_set
+        self._plan, self._maps, self._memo, self._tape, self._train = plan, maps, memo, tape, train
+        self._cells: NDArray[np.uint32] = psu.encode(plan.union_plan, index_set, tape)
+        self._claimed = np.zeros(0, np.int64)
+        self.update: QuantizedUpdate | None = None
+        self.learned: Learned | None = None
+
+    def clear_cells(self, _plan: psu.UnionPlan) -> NDArray[np.uint32]:
+        """See `Phone`."""
+        return self._cells
+
+    def claim(self, union: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The indices of the union that it asks for, ascending."""
+        answers = dp.privatize(self._plan.two_stage, union, self.index_set, self._memo, self._tape)
+        self._claimed = union[answers]
+        return self._claimed
+
+    def train(self, shown: Shown) -> None:
+        """Train on what was asked for."""
+        items, *followers = (table.name for table in self._plan.tables)
+        wanted = {items: self._claimed} | {name: followed(self._claimed, self._maps[name]) for name in followers}
+        local, self.update = self._train(shown.part(wanted))
+        self.learned = Learned(local.user_embedding, local.samples, local.loss)
+
+
 def train_on(
-    download: Downloaded,
+    download: Download,
     samples: SamplesLike,
     embedding: NDArray[np.float32],
     *,

@@ -10,10 +10,15 @@ from multiprocessing import connection, get_context
 from operator import add, or_
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from securefl.engine.clear import ClearUnion, ClearUpdate, RoundShapes
 from securefl.engine.exchange import Reply
-from securefl.engine.fleet import Embeddings, LocalFleet, World
+from securefl.engine.fleet import LocalFleet, World
+from securefl.engine.phone import Shown
 from securefl.errors import SecureFLError, TransportError
+from securefl.federation.training import Learned
 
 _MATH_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -76,6 +81,16 @@ class ProcessFleet:
                 if not waiting[pipe]:
                     del waiting[pipe]
 
+    def claim(self, union: NDArray[np.int64], names: Collection[bytes]) -> dict[bytes, NDArray[np.int64]]:
+        """See `fleet.Fleet`."""
+        parts: list[dict[bytes, Any]] = self._ask([(pipe, ("claim", union, own)) for pipe, own in self._at_home(names)])
+        merged: dict[bytes, NDArray[np.int64]] = reduce(or_, parts)
+        return {name: merged[name] for name in names}
+
+    def train(self, shown: Shown, names: Collection[bytes]) -> None:
+        """See `fleet.Fleet`."""
+        self._ask([(pipe, ("train", shown, own)) for pipe, own in self._at_home(names)])
+
     def clear_union(self, names: Collection[bytes]) -> ClearUnion:
         """See `fleet.Fleet`."""
         parts: list[ClearUnion] = self._ask([(pipe, ("clear_union", own)) for pipe, own in self._at_home(names)])
@@ -87,9 +102,9 @@ class ProcessFleet:
         parts: list[ClearUpdate] = self._ask([(pipe, ("clear_update", own, shapes)) for pipe, own in homes])
         return reduce(add, parts)
 
-    def embeddings(self) -> Embeddings:
+    def learned(self) -> Mapping[int, Learned]:
         """See `fleet.Fleet`."""
-        parts: list[dict[int, Any]] = self._ask([(pipe, ("embeddings",)) for _, pipe in self._workers])
+        parts: list[dict[int, Learned]] = self._ask([(pipe, ("learned",)) for _, pipe in self._workers])
         return reduce(or_, parts)
 
     def _at_home(self, names: Collection[bytes]) -> list[tuple[Any, list[bytes]]]:

@@ -59,7 +59,7 @@ class SimulatedRound:
         self._meter.stop()
         return self._opened()
 
-    def record(self, auc: float | None) -> RoundRecord:
+    def record(self) -> RoundRecord:
         """What the round was like."""
         server, opened, union, response = self._server, self._opened(), self._check_union(), self._plan.two_stage
         finishers = [] if opened is None else self._finishers(opened)
@@ -69,7 +69,7 @@ class SimulatedRound:
             exact=union.exact and self._update_is_exact(opened),
             completed=opened is not None,
             abort=self._abort,
-            auc=auc,
+            auc=None,
             clients=self._clients,
             finishers=len(finishers),
             bytes_up_per_client=sum(up.values()),

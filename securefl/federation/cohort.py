@@ -35,10 +35,10 @@ class LongestOut:
     Source: Yan et al., arXiv 2002.07399, algorithm 1: it bounds how stale any client's last update is.
     """
 
-    def __init__(self, clients: int, generator: np.random.Generator) -> None:
-        self._generator, self._round = generator, 0
-        self.last = np.zeros(clients, np.int64)
-        """The call in which each client was last chosen, 0 for never: all the state there is."""
+    def __init__(self, clients: int, generator: np.random.Generator, last: NDArray[np.int64] | None = None) -> None:
+        self.last = np.zeros(clients, np.int64) if last is None else last
+        """The call in which each client was last chosen, 0 for never: all the state there is. Changed in place."""
+        self._generator, self._round = generator, int(self.last.max(initial=0))
 
     def select(self, available: NDArray[np.bool_], size: int) -> NDArray[np.int64]:
         """The subset, noted as taking part."""

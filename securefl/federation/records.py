@@ -24,7 +24,9 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
     abort: str | None
     """The error sentence of a round that did not complete."""
     auc: float | None
-    """Test AUC after the round; None where undefined (one class only)."""
+    """Test AUC after the round; None where undefined (one class only), and after rounds that are not judged."""
+    loss: float | None = None
+    """Mean loss in the last epoch of those that trained, in nats, by samples; None if nobody did. Never sent."""
     clients: int
     """Cohort size."""
     finishers: int
@@ -47,6 +49,8 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
     epsilon_claims_round: float
     """Per index, of the claims sent in this round; ``inf`` for no privacy."""
     epsilon_claims_ever: float
+    epsilon_claims_spent: float = 0.0
+    """Per index, of all claims so far of the client that was invited most often."""
     dropouts: dict[str, int]
     """Clients lost, by the phase in which they were lost."""
     seconds: dict[str, float]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from statistics import fmean
 
+from dp import TwoStage
 from securefl.federation.records import PHASES, RoundRecord, RunSummary
 
 
@@ -40,6 +41,33 @@ def summarize(
         data=dict(data),
         settings=dict(settings),
         per_round=list(rounds),
+    )
+
+
+def not_begun(number: int, clients: int, available: int, response: TwoStage) -> RoundRecord:
+    """The record of a round to which nobody was invited, since fewer than `clients` were available."""
+    nothing = dict.fromkeys(PHASES, 0.0)
+    return RoundRecord(
+        round=number,
+        exact=True,
+        completed=False,
+        abort=f"{available} of {clients} clients were available, so the round was not begun",
+        auc=None,
+        clients=0,
+        finishers=0,
+        bytes_up_per_client=0.0,
+        bytes_down_per_client=0.0,
+        bytes_up=nothing,
+        bytes_down=nothing,
+        union_size=0,
+        union_false=0,
+        union_lost=0,
+        rows_uploaded=0,
+        rows_left_out=0,
+        epsilon_claims_round=float(response.epsilon_round()),
+        epsilon_claims_ever=float(response.epsilon_ever()),
+        dropouts=dict.fromkeys(PHASES, 0),
+        seconds=nothing,
     )
 
 

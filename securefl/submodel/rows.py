@@ -31,7 +31,7 @@ class ClaimedRows:
 
     def values(self) -> NDArray[np.float32]:
         """The rows as numbers, float32 (R, width)."""
-        return self.data.view(HALF_FLOAT).astype(np.float32)
+        return from_wire(self.data)
 
     def above(self, floor: int) -> NDArray[np.bool_]:
         """Which rows have enough claimants to go up, bool (R,)."""
@@ -55,6 +55,11 @@ def to_wire(values: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Numbers as 16-bit floats, uint8 (R, 2 * width): what every claimant is sent. Too large ones are clipped."""
     limit = np.finfo(np.float16).max
     return np.ascontiguousarray(np.clip(values, -limit, limit).astype(HALF_FLOAT)).view(np.uint8)
+
+
+def from_wire(data: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The numbers that `to_wire` sent, float32 (R, width)."""
+    return data.view(HALF_FLOAT).astype(np.float32)
 
 
 def pack_claimants(claimants: NDArray[np.bool_]) -> bytes:

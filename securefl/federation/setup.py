@@ -1,0 +1,71 @@
+"""What a run is before its first round: the model, what every round agrees on, and where randomness comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from securefl.config import Availability as AvailabilitySettings
+from securefl.config import Config, check_population, validate
+from securefl.datasets import ClickLog
+from securefl.errors import ConfigurationError
+from securefl.federation.availability import Alternating, Always, Availability, Diurnal, Trace
+from securefl.federation.planning import click_model, expected_union, round_params, round_plan, union_plan
+from securefl.federation.randomness import Randomness
+from securefl.models import DIN
+from securefl.secagg import Params
+from securefl.submodel import SubmodelPlan
+
+__all__ = ["Setup"]
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """Everything of a run that stays the same from round to round. All of it is public but `log` and `random`."""
+
+    config: Config
+    log: ClickLog
+    random: Randomness
+    model: DIN
+    maps: Mapping[str, NDArray[np.int64]]
+    """The public map of each table after the first."""
+    plan: SubmodelPlan
+    params: Params
+    available: Availability
+
+    @classmethod
+    def of(cls, config: Config, log: ClickLog) -> Setup:
+        """Raises `ConfigurationError` for settings that contradict each other or do not fit the data."""
+        validate(config)
+        check_population(config, log.users)
+        random, maps = Randomness(config.cohort.seed), {"categories": log.category}
+        model = click_model(config.training, log.category, log.categories)
+        expected = expected_union(config, log, random.generator("expected union"))
+        plan = round_plan(config, model, maps, union_plan(config, model.tables[0], expected))
+        available = availability(config.availability, log.users, random.generator("availability"))
+        return cls(config, log, random, model, maps, plan, round_params(config, plan), available)
+
+    @property
+    def data(self) -> dict[str, int | float | str]:
+        """Name and sizes of the click log."""
+        log = self.log
+        sizes = {"users": log.users, "items": log.items, "categories": log.categories, "samples": len(log)}
+        return {"name": log.name, **sizes, "sampled_negatives": int(log.sampled_negatives)}
+
+
+def availability(settings: AvailabilitySettings, clients: int, generator: np.random.Generator) -> Availability:
+    """The model that the settings describe. Raises `ConfigurationError` for a trace that cannot be read."""
+    match settings.kind:
+        case "always":
+            return Always(clients)
+        case "diurnal":
+            return Diurnal(generator.random(clients), settings.period, settings.share)
+        case "alternating":
+            return Alternating(np.arange(clients) % len(settings.spans), settings.spans)
+        case "trace":
+            if settings.trace is None:
+                raise ConfigurationError('availability.trace: kind = "trace" needs a file; name one')
+            return Trace.load(settings.trace, clients)

@@ -1,0 +1,75 @@
+"""A plain round is the secure one without its masks: same cohorts, losses, claims, rows and integers; same model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.random import default_rng
+from test_local import small
+
+from securefl.datasets import ClickLog
+from securefl.datasets.synthetic import synthetic_click_log
+from securefl.engine import local
+from securefl.engine.local import Trained
+from securefl.engine.losses import STEPS, Losses
+from securefl.federation.progress import Silent
+from securefl.federation.records import RunSummary
+
+ALIKE = (
+    "round", "completed", "abort", "auc", "loss", "clients", "finishers", "union_size", "union_false", "union_lost",
+    "rows_uploaded", "rows_left_out", "epsilon_claims_spent", "dropouts",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def log() -> ClickLog:
+    return synthetic_click_log("small", seed=3)
+
+
+def both(log: ClickLog, **settings: object) -> list[tuple[RunSummary, Trained]]:
+    runs = []
+    for plain in (False, True):
+        kept: list[Trained] = []
+        summary = local.run(small(**settings), log, Silent(), plain=plain, keep=kept.append)
+        runs.append((summary, kept[0]))
+    return runs
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cohort.dropout": 0.35, "secagg.threshold": 4, "cohort.rounds": 4},
+        {"cohort.dropout": 0.2, "secagg.setting": "malicious", "cohort.clients": 20, "cohort.rounds": 3},
+        {"cohort.rounds": 2, "training.strategy": "FedSubAvg"},
+    ],
+    ids=["semi_honest", "malicious", "FedSubAvg"],
+)
+def test_a_plain_run_is_the_secure_one_bit_for_bit(log: ClickLog, settings: dict[str, object]) -> None:
+    (secure, trained), (plain, bare) = both(log, **settings)
+    assert secure.exact
+    assert (sum(secure.dropouts.values()) > 0) == (secure.settings["cohort"]["dropout"] > 0)  # type: ignore[index]  # a table
+    assert any(record.completed for record in secure.per_round)
+    for one, other in zip(secure.per_round, plain.per_round, strict=True):
+        assert {name: getattr(one, name) for name in ALIKE} == {name: getattr(other, name) for name in ALIKE}
+    assert trained.weights.dense.tobytes() == bare.weights.dense.tobytes()
+    for name, table in trained.weights.tables.items():
+        assert table.tobytes() == bare.weights.tables[name].tobytes()
+    assert trained.embeddings.tobytes() == bare.embeddings.tobytes()
+    assert np.abs(trained.embeddings).max() > 0
+
+
+def test_a_plain_round_sends_less_than_the_secure_one(log: ClickLog) -> None:
+    (secure, _), (plain, _) = both(log, **{"cohort.rounds": 1})
+    (masked,), (bare,) = secure.per_round, plain.per_round
+    for phase in ("union", "claim", "train", "update"):
+        assert 0 <= bare.bytes_up[phase] < masked.bytes_up[phase] or phase == "train"
+        assert 0 <= bare.bytes_down[phase] <= masked.bytes_down[phase]
+    assert bare.bytes_up["advertise_keys"] == 0
+    assert bare.bytes_up_per_client > 4 * 64_328
+    assert bare.bytes_down_per_client > 2 * 64_327
+
+
+def test_every_message_can_strike_once() -> None:
+    losses = Losses([bytes([i]) for i in range(60)], 1.0, default_rng(0), malicious=True)
+    struck = [losses.strikes(bytes([i]), kind, one) for i in range(60) for kind, one, _ in STEPS]
+    assert sum(struck) == 60 == sum(losses.by_phase.values())
