@@ -1,4 +1,4 @@
-"""Plain training runs with clients that come and go; a finished run is kept in a file and not done again."""
+"""Plain training runs with clients that come and go. A run is kept in files as it goes: killed, it goes on the same."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ class Task(Protocol):
 
     samples: NDArray[np.int64]
     """(clients,) how many samples each client has."""
+    draw: np.random.Generator
+    """What local training takes its batches from."""
 
     def init(self) -> Floats:
         """The first model, (P,)."""
@@ -39,9 +41,8 @@ class Task(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How long, with how many, how fast, and how often to look."""
+    """How often to look, how fast, and with how many."""
 
-    rounds: int
     every: int
     rate: Callable[[int], float]
     cohort: int = 100
@@ -55,40 +56,94 @@ STRATEGIES: dict[str, Callable[[Task], Strategy]] = {
 }
 
 
-def train(
-    task: Task, name: str, availability: Availability, course: Course, seed: int, tell: Callable[[str], None]
-) -> Curve:
-    """One run. FedLaAvg takes those that were out longest, the others a random cohort of those available."""
-    generator, strategy, model = np.random.default_rng([seed, 1]), STRATEGIES[name](task), task.init()
-    selection = LongestOut(task.samples.size, generator) if name == "FedLaAvg" else RandomCohort(generator)
-    curve: Curve = {}
-    for number in range(1, course.rounds + 1):
-        cohort, rate = selection.select(availability.available(number), course.cohort), course.rate(number)
-        updates = task.updates(model, cohort, rate, strategy)
-        values, weights = strategy.contributions(cohort, updates, task.samples[cohort])
+class Run:
+    """Training by one strategy. FedLaAvg takes those that were out longest, the others a random cohort."""
+
+    def __init__(self, task: Task, name: str, availability: Availability, course: Course, seed: int) -> None:
+        self._task, self._name, self._availability, self._course = task, name, availability, course
+        self._generator, self._strategy = np.random.default_rng([seed, 1]), STRATEGIES[name](task)
+        longest = LongestOut(task.samples.size, self._generator)
+        self._selection = longest if name == "FedLaAvg" else RandomCohort(self._generator)
+        self._model, self.number = task.init(), 0
+        self.curve: Curve = {}
+
+    def advance(self, rounds: int, tell: Callable[[str], None]) -> None:
+        """Train up to a round."""
+        for number in range(self.number + 1, rounds + 1):
+            self._round(number)
+            if number % self._course.every == 0:
+                self.curve[number] = self._task.accuracy(self._model)
+                tell(f"{self._name}: round {number}, {self.curve[number]:.2f} %")
+        self.number = max(self.number, rounds)
+
+    def _round(self, number: int) -> None:
+        strategy, samples, rate = self._strategy, self._task.samples, self._course.rate(number)
+        cohort = self._selection.select(self._availability.available(number), self._course.cohort)
+        updates = self._task.updates(self._model, cohort, rate, strategy)
+        values, weights = strategy.contributions(cohort, updates, samples[cohort])
         strategy.confirm(cohort)
-        model = model - np.float32(rate) * strategy.step(values.sum(axis=0, dtype=np.float64), float(weights.sum()))
-        if number % course.every == 0:
-            curve[number] = task.accuracy(model)
-            tell(f"{name}: round {number} of {course.rounds}, {curve[number]:.2f} %")
-    return curve
+        step = strategy.step(values.sum(axis=0, dtype=np.float64), float(weights.sum()))
+        self._model = self._model - np.float32(rate) * step
+
+    def save(self, path: Path) -> None:
+        """Everything that the next round depends on. The file is the old one or the new one, never a part."""
+        told = {"number": self.number, "curve": self.curve, "generators": [g.bit_generator.state for g in self._both()]}
+        fresh = path.with_suffix(".fresh.npz")
+        np.savez(fresh, told=np.array(json.dumps(told)), model=self._model, **self._state())
+        fresh.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from there."""
+        with np.load(path) as kept:
+            told: dict[str, Any] = json.loads(str(kept["told"]))
+            self._model = kept["model"]
+            for name, array in self._state().items():
+                array[...] = kept[name]
+        self.number, self.curve = told["number"], {int(r): a for r, a in told["curve"].items()}
+        for generator, state in zip(self._both(), told["generators"], strict=True):
+            generator.bit_generator.state = state
+
+    def _state(self) -> dict[str, NDArray[Any]]:
+        return self._strategy.state | self._selection.state
+
+    def _both(self) -> tuple[np.random.Generator, np.random.Generator]:
+        return self._generator, self._task.draw
 
 
 class Kept:
-    """Curves by name in one JSON file: an interrupted reproduction goes on with the runs that are missing."""
+    """Curves by name in one JSON file, and beside it the state of each run every so many rounds."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, every: int = 100) -> None:
+        self._path, self._every = path, every
+        self._runs: dict[str, Run] = {}
         self.curves: dict[str, Curve] = {}
         if path.exists():
             self.curves = {k: {int(r): a for r, a in c.items()} for k, c in json.loads(path.read_text()).items()}
 
-    def curve(self, name: str, run: Callable[[Callable[[str], None]], Curve]) -> Curve:
-        """The kept curve, or the one that `run` makes now."""
-        if name not in self.curves:
-            began = time.monotonic()
-            self.curves[name] = run(
-                lambda said: print(f"{time.monotonic() - began:6.0f} s  {name}  {said}", flush=True)
+    def curve(self, name: str, rounds: int, make: Callable[[], Run]) -> Curve:
+        """The curve up to a round: the kept one, or what the run `make` makes adds to it."""
+        if max(self.curves.get(name, {}), default=0) < rounds:
+            self._train(name, rounds, make)
+        return {number: accuracy for number, accuracy in self.curves[name].items() if number <= rounds}
+
+    def forget(self) -> None:
+        """Take no more memory for runs: their files stay."""
+        self._runs.clear()
+
+    def _train(self, name: str, rounds: int, make: Callable[[], Run]) -> None:
+        began, state = time.monotonic(), self._path.with_name(f"{self._path.stem}-{name.replace(' ', '-')}.npz")
+        if name not in self._runs:
+            self._runs[name] = make()
+            if state.exists():
+                self._runs[name].load(state)
+        run = self._runs[name]
+        while run.number < rounds:
+            run.advance(
+                min(rounds, run.number + self._every),
+                lambda said: print(f"{time.monotonic() - began:6.0f} s  {name}  {said}", flush=True),
             )
-            self._path.write_text(json.dumps(self.curves) + "\n")
-        return self.curves[name]
+            run.save(state)
+        self.curves[name] = run.curve
+        fresh = self._path.with_suffix(".fresh")
+        fresh.write_text(json.dumps(self.curves) + "\n")
+        fresh.replace(self._path)

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from report import Check, Report
 
-from reproduce.course import STRATEGIES, Course, Curve, Floats, Kept, train
+from reproduce.course import STRATEGIES, Course, Curve, Floats, Kept, Run
 from securefl.datasets.images import load_images, one_class_each
 from securefl.federation.availability import Alternating, Always
 from securefl.federation.dense import Strategy
@@ -42,11 +42,11 @@ class Digits:
     """Everybody's digits: a class each, sizes drawn from N(5, 1), cut to [3, 7] and normalised to all there are."""
 
     def __init__(self, path: Path, seed: int) -> None:
-        images, self._draw = load_images(path), np.random.default_rng([seed, 0])
+        images, self.draw = load_images(path), np.random.default_rng([seed, 0])
         self._labels, self._test_labels = images.train_labels, images.test_labels
         self._train, self._test = (x.reshape(len(x), -1) / np.float32(255) for x in (images.train, images.test))
-        sizes = np.clip(self._draw.normal(5, 1, CLIENTS), 3, 7)
-        self._parts = one_class_each(self._labels, sizes, self._draw)
+        sizes = np.clip(self.draw.normal(5, 1, CLIENTS), 3, 7)
+        self._parts = one_class_each(self._labels, sizes, self.draw)
         self.samples = np.array([part.size for part in self._parts])
         self._model = SoftmaxRegression(self._train.shape[1], images.classes)
 
@@ -56,7 +56,7 @@ class Digits:
 
     def updates(self, model: Floats, cohort: NDArray[np.int64], rate: float, strategy: Strategy) -> Floats:
         """Local training of the whole cohort at once."""
-        picks = [self._parts[u][self._draw.integers(self.samples[u], size=(STEPS, BATCH))] for u in cohort]
+        picks = [self._parts[u][self.draw.integers(self.samples[u], size=(STEPS, BATCH))] for u in cohort]
         at, scale = np.stack(picks), strategy.loss_scale(self.samples[cohort])
         descend = self._model.descend
         return descend(model, self._train[at], self._labels[at], rate, loss_scale=scale, proximal=strategy.proximal)
@@ -93,10 +93,11 @@ def course_of(asked: argparse.Namespace, kept: Kept, name: str, span: int, first
     """The curve of one strategy. A span of 0 rounds: everybody is always there."""
     turn = (np.arange(CLIENTS) % 10 >= first).astype(np.int64)
     availability = Alternating(turn, (span, span)) if span else Always(CLIENTS)
-    course = Course(asked.rounds, 10, lambda _: 0.01)
-    label = f"E{span} D{first} {name} seed {asked.seed} rounds {asked.rounds}"
+    course = Course(10, lambda _: 0.01)
     return kept.curve(
-        label, lambda tell: train(Digits(asked.data, asked.seed), name, availability, course, asked.seed, tell)
+        f"E{span} D{first} {name} seed {asked.seed}",
+        asked.rounds,
+        lambda: Run(Digits(asked.data, asked.seed), name, availability, course, asked.seed),
     )
 
 

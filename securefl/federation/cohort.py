@@ -16,6 +16,10 @@ class Selection(Protocol):
     def select(self, available: NDArray[np.bool_], size: int) -> NDArray[np.int64]:
         """Ascending clients out of the mask, (clients,)."""
 
+    @property
+    def state(self) -> dict[str, NDArray[np.int64]]:
+        """What a checkpoint keeps beside the generator's state: live arrays, restored by writing into them."""
+
 
 class RandomCohort:
     """Uniformly at random."""
@@ -28,6 +32,11 @@ class RandomCohort:
         there = np.flatnonzero(available)
         return np.sort(self._generator.choice(there, min(size, there.size), replace=False))
 
+    @property
+    def state(self) -> dict[str, NDArray[np.int64]]:
+        """Nothing."""
+        return {}
+
 
 class LongestOut:
     """Those who have been out for the most rounds; among equals, at random.
@@ -36,14 +45,18 @@ class LongestOut:
     """
 
     def __init__(self, clients: int, generator: np.random.Generator, last: NDArray[np.int64] | None = None) -> None:
+        self._generator = generator
         self.last = np.zeros(clients, np.int64) if last is None else last
-        """The call in which each client was last chosen, 0 for never: all the state there is. Changed in place."""
-        self._generator, self._round = generator, int(self.last.max(initial=0))
+        """When each client was last chosen, counting rounds in which anybody was; 0 for never. Changed in place."""
 
     def select(self, available: NDArray[np.bool_], size: int) -> NDArray[np.int64]:
         """The subset, noted as taking part."""
-        self._round += 1
         there = self._generator.permutation(np.flatnonzero(available))
         chosen = np.sort(there[np.argsort(self.last[there], kind="stable")][:size])
-        self.last[chosen] = self._round
+        self.last[chosen] = self.last.max(initial=0) + 1
         return chosen
+
+    @property
+    def state(self) -> dict[str, NDArray[np.int64]]:
+        """See `Selection`."""
+        return {"last": self.last}

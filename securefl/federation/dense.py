@@ -36,6 +36,10 @@ class Strategy(Protocol):
     def step(self, total: Total, weight: float) -> Floats:
         """The descent direction (P,) that an opened sum gives: the model moves by -rate times it."""
 
+    @property
+    def state(self) -> dict[str, NDArray[np.floating]]:
+        """What a checkpoint keeps between rounds: live arrays, restored by writing into them."""
+
 
 class FedAvg:
     """McMahan et al., AISTATS 2017: the mean of the cohort's updates, by samples."""
@@ -58,6 +62,11 @@ class FedAvg:
     def step(self, total: Total, weight: float) -> Floats:
         """The weighted mean."""
         return (total / weight).astype(np.float32)
+
+    @property
+    def state(self) -> dict[str, NDArray[np.floating]]:
+        """Nothing."""
+        return {}
 
 
 class FedProx(FedAvg):
@@ -98,6 +107,11 @@ class _LatestUpdates:
         del weight
         self._mean += total / self._clients
         return self._mean.astype(np.float32)
+
+    @property
+    def state(self) -> dict[str, NDArray[np.floating]]:
+        """Everybody's latest update and their mean."""
+        return {"latest": self._latest, "mean": self._mean}
 
 
 class FedLaAvg(_LatestUpdates):
