@@ -148,17 +148,29 @@ static void score_items(const sfl_nn_attention *a, const workspace *s, size_t sa
     hidden(first, kept, a->w2, a->b2, s->second, s->h2);
 }
 
+/* Scores of WIDTH items from `first` on; beyond the last one it is read again. */
+INLINE vec scores(const sfl_nn_attention *a, const workspace *s, size_t first, size_t kept)
+{
+    vec sum[SFL_WIDTH];
+    UNROLL
+    for (size_t i = 0; i < WIDTH; i++) {
+        const float *x = s->second + (first + i < kept ? first + i : kept - 1) * s->h2;
+        sum[i] = load(x) * load(a->w3);
+        for (size_t c = WIDTH; c < s->h2; c += WIDTH) sum[i] += load(x + c) * load(a->w3 + c);
+    }
+    return (sums_of(sum) + a->b3) * a->scale;
+}
+
 /* The shares of the kept items: softmax of their scores; an item whose mask is 0 has none. */
 static void share(const sfl_nn_attention *a, const workspace *s, size_t kept)
 {
-    for (size_t l = 0; l < kept; l++) {
-        vec sum = {0};
-        for (size_t c = 0; c < s->h2; c += WIDTH) sum += load(s->second + l * s->h2 + c) * load(a->w3 + c);
-        const float m = s->key_mask[l], score = (sum_of(sum) + a->b3) * a->scale;
-        s->score[l] = m == 0 ? -FLT_MAX : m == 1 ? score : score * m + (m - 1.0f) * 1e9f;
+    for (size_t l = 0; l < kept; l += WIDTH) {
+        const vec m = load(s->key_mask + l), score = scores(a, s, l, kept) * m + (m - 1.0f) * 1e9f;
+        store(s->score + l, choose(m == 0, all(-FLT_MAX), score));
     }
-    const float total = exponentials(s->score, s->score, kept);
-    for (size_t l = 0; l < kept; l++) s->score[l] = s->key_mask[l] == 0 ? 0 : s->score[l] / total;
+    const vec total = all(exponentials(s->score, s->score, kept));
+    for (size_t l = 0; l < kept; l += WIDTH)
+        store(s->score + l, choose(load(s->key_mask + l) == 0, all(0), load(s->score + l) / total));
 }
 
 enum { CHAINS = 4 }; /* sums side by side, as additions take four cycles */

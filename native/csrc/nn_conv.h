@@ -104,49 +104,103 @@ static void conv(const sfl_nn_conv *c)
         conv_image(c, c->x + i * in, c->add ? c->add + i * out : NULL, c->out + i * out);
 }
 
-/* Four outputs of a line at a time where the whole window lies inside; at the edges one, with what is there. */
-INLINE void depthwise_outputs(const sfl_nn_window *w, const size_t count, const size_t columns, const float *x,
-                              const float *weights, vec *sum, const size_t *rows, size_t left, size_t right)
+/* What of a window along one axis lies inside: where it starts, and how long it is. */
+INLINE size_t inside(size_t at, size_t kernel, size_t pad, size_t size, size_t *length)
 {
-    for (size_t y = rows[0]; y < rows[1]; y++) {
-        for (size_t k = left; k < right; k++) {
-            const vec weight = load(weights + (y * columns + k) * WIDTH);
+    const size_t start = at < pad ? pad - at : 0, end = size + pad - at;
+    *length = (end < kernel ? end : kernel) - start;
+    return at + start - pad;
+}
+
+enum { OUTPUTS = 7 }; /* that are made at a time */
+
+/* Lines of outputs of one block of channels. From output `first` to `last` they are made OUTPUTS at a time; of their
+ * windows only the first pixel of a line (`before`) and the last (`beyond`) may lie outside. */
+typedef struct {
+    const sfl_nn_window *window;
+    size_t first, last;
+    int before, beyond;
+    const float *x, *weights; /* the first rows inside, of `rows` */
+    float *out;
+    size_t rows;
+    vec bias, low, high;
+} channel_line;
+
+static void set_ends(channel_line *l)
+{
+    const sfl_nn_window *w = l->window;
+    const size_t stride = w->stride[1], pad = w->pad[1], padded = w->width + pad, kernel = w->kernel[1];
+    const size_t needed = (w->out_width - 1) * stride + kernel;
+    const size_t fit = padded < kernel ? 0 : (padded - kernel) / stride + 1;
+    l->before = pad == 1;
+    l->beyond = needed == padded + 1;
+    l->first = l->before ? 0 : (pad + stride - 1) / stride;
+    l->last = l->beyond || fit > w->out_width ? w->out_width : fit;
+    if (l->last < l->first + OUTPUTS) l->first = l->last = w->out_width;
+}
+
+/* Outputs [o, o + count), of whose windows the columns [left, right) count; each pixel is read once. But for left and
+ * right at the ends, the numbers are constants. */
+INLINE void depthwise_outputs(const channel_line *l, const size_t count, const size_t stride, size_t o,
+                              const size_t left, const size_t right, int before, int beyond)
+{
+    const sfl_nn_window *w = l->window;
+    const float *x = l->x + ((ptrdiff_t)(o * stride + left) - (ptrdiff_t)w->pad[1]) * SFL_WIDTH;
+    const float *weights = l->weights + left * WIDTH;
+    const size_t pixels = (count - 1) * stride + right - left;
+    vec sum[OUTPUTS];
+    UNROLL
+    for (size_t i = 0; i < count; i++) sum[i] = l->bias;
+    for (size_t y = 0; y < l->rows; y++, x += w->width * WIDTH, weights += w->kernel[1] * WIDTH) {
+        UNROLL
+        for (size_t p = 0; p < pixels; p++) {
+            const int outside = (p == 0 && before) || (p + 1 == pixels && beyond);
+            const vec pixel = outside ? (vec){0} : load(x + p * WIDTH);
             UNROLL
             for (size_t i = 0; i < count; i++) {
-                sum[i] += weight * load(x + ((y - rows[0]) * w->width + i * w->stride[1] + k - left) * WIDTH);
+                if (p >= i * stride && p - i * stride < right - left)
+                    sum[i] += pixel * load(weights + (p - i * stride) * WIDTH);
             }
         }
     }
+    UNROLL
+    for (size_t i = 0; i < count; i++) store(l->out + (o + i) * WIDTH, clamp(sum[i], l->low, l->high));
 }
 
-enum { OUTPUTS = 7 };
+/* Outputs at an end of the line, each with what is there. */
+static void depthwise_end(const channel_line *l, size_t first, size_t last)
+{
+    const sfl_nn_window *w = l->window;
+    const size_t stride = w->stride[1], pad = w->pad[1], columns = w->kernel[1];
+    for (size_t o = first; o < last; o++) {
+        const size_t at = o * stride, left = at < pad ? pad - at : 0, right = w->width + pad - at;
+        depthwise_outputs(l, 1, stride, o, left, right < columns ? right : columns, 0, 0);
+    }
+}
 
-INLINE void depthwise_line(const sfl_nn_depthwise *d, const size_t columns, const float *image, const float *weights,
-                           vec bias, size_t line, float *out)
+/* The last outputs may be made twice. */
+INLINE void depthwise_line(const channel_line *l, const size_t stride, const size_t columns)
+{
+    depthwise_end(l, 0, l->first);
+    for (size_t o = l->first; o < l->last; o += OUTPUTS) {
+        const size_t at = o + OUTPUTS <= l->last ? o : l->last - OUTPUTS;
+        const int before = l->before && at == 0, beyond = l->beyond && at + OUTPUTS == l->last;
+        depthwise_outputs(l, OUTPUTS, stride, at, 0, columns, before, beyond);
+    }
+    depthwise_end(l, l->last, l->window->out_width);
+}
+
+static void depthwise_block(const sfl_nn_depthwise *d, channel_line *l, const float *image, const float *weights)
 {
     const sfl_nn_window *w = &d->window;
-    const size_t top = line * w->stride[0], stride = w->stride[1], pad = w->pad[1];
-    const size_t from = top < w->pad[0] ? w->pad[0] - top : 0, below = w->height + w->pad[0] - top;
-    const size_t rows[2] = {from, below < w->kernel[0] ? below : w->kernel[0]};
-    const float *x = image + (top + from - w->pad[0]) * w->width * WIDTH;
-    const vec low = all(d->low), high = all(d->high);
-    for (size_t o = 0; o < w->out_width;) {
-        const size_t first = o * stride;
-        vec sum[OUTPUTS];
-        if (first >= pad && o + OUTPUTS <= w->out_width && first + (OUTPUTS - 1) * stride + columns <= w->width + pad) {
-            UNROLL
-            for (size_t i = 0; i < OUTPUTS; i++) sum[i] = bias;
-            depthwise_outputs(w, OUTPUTS, columns, x + (first - pad) * WIDTH, weights, sum, rows, 0, columns);
-            UNROLL
-            for (size_t i = 0; i < OUTPUTS; i++) store(out + (o + i) * WIDTH, clamp(sum[i], low, high));
-            o += OUTPUTS;
-        } else {
-            const size_t left = first < pad ? pad - first : 0, beyond = w->width + pad - first;
-            sum[0] = bias;
-            depthwise_outputs(w, 1, columns, x + (first + left - pad) * WIDTH, weights, sum, rows, left,
-                              beyond < columns ? beyond : columns);
-            store(out + o++ * WIDTH, clamp(sum[0], low, high));
-        }
+    const size_t columns = w->kernel[1], stride = w->stride[1];
+    for (size_t o = 0; o < w->out_height; o++, l->out += w->out_width * WIDTH) {
+        const size_t line = o * w->stride[0], top = inside(line, w->kernel[0], w->pad[0], w->height, &l->rows);
+        l->x = image + top * w->width * WIDTH;
+        l->weights = weights + (top + w->pad[0] - line) * columns * WIDTH;
+        if (columns == 3 && stride == 1) depthwise_line(l, 1, 3);
+        else if (columns == 3 && stride == 2) depthwise_line(l, 2, 3);
+        else depthwise_line(l, stride, columns);
     }
 }
 
@@ -154,14 +208,11 @@ static void depthwise(const sfl_nn_depthwise *d)
 {
     const sfl_nn_window *w = &d->window;
     const size_t blocks = (w->channels + WIDTH - 1) / WIDTH, taps = w->kernel[0] * w->kernel[1];
+    channel_line l = {.window = w, .out = d->out, .low = all(d->low), .high = all(d->high)};
+    set_ends(&l);
     for (size_t i = 0; i < w->images * blocks; i++) {
-        const float *image = d->x + i * w->height * w->width * WIDTH, *weights = d->weights + i % blocks * taps * WIDTH;
-        const vec bias = load(d->bias + i % blocks * WIDTH);
-        for (size_t l = 0; l < w->out_height; l++) {
-            float *out = d->out + (i * w->out_height + l) * w->out_width * WIDTH;
-            if (w->kernel[1] == 3) depthwise_line(d, 3, image, weights, bias, l, out);
-            else depthwise_line(d, w->kernel[1], image, weights, bias, l, out);
-        }
+        l.bias = load(d->bias + i % blocks * WIDTH);
+        depthwise_block(d, &l, d->x + i * w->height * w->width * WIDTH, d->weights + i % blocks * taps * WIDTH);
     }
 }
 
@@ -178,14 +229,6 @@ INLINE vec pooled(const float *image, size_t width, const size_t rows, const siz
         for (size_t x = !y; x < columns; x++) sum = gathered(sum, load(image + (y * width + x) * WIDTH), kind);
     }
     return sum;
-}
-
-/* What of a window along one axis lies inside: where it starts, and how long it is. */
-INLINE size_t inside(size_t at, size_t kernel, size_t pad, size_t size, size_t *length)
-{
-    const size_t start = at < pad ? pad - at : 0, end = size + pad - at;
-    *length = (end < kernel ? end : kernel) - start;
-    return at + start - pad;
 }
 
 INLINE void pool_line(const sfl_nn_pool *p, const float *image, size_t line, const sfl_nn_pooling kind, float *out)

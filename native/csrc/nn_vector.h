@@ -99,6 +99,30 @@ INLINE float sum_of(vec x)
     return part[0];
 }
 
+#if SFL_WIDTH == 16
+#define LANES(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)
+#elif SFL_WIDTH == 8
+#define LANES(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)
+#else
+#define LANES(f) f(0), f(1), f(2), f(3)
+#endif
+#define EVEN(i) 2 * (i)
+#define ODD(i) 2 * (i) + 1
+
+/* Lane i is the sum of x[i], WIDTH vectors: neighbours are added, half as many vectors each time. */
+INLINE vec sums_of(vec *x)
+{
+    UNROLL
+    for (size_t count = WIDTH / 2; count > 0; count /= 2) {
+        UNROLL
+        for (size_t i = 0; i < count; i++) {
+            const vec a = x[2 * i], b = x[2 * i + 1];
+            x[i] = __builtin_shuffle(a, b, (ivec){LANES(EVEN)}) + __builtin_shuffle(a, b, (ivec){LANES(ODD)});
+        }
+    }
+    return x[0];
+}
+
 INLINE float peak_of(vec x)
 {
     float part[SFL_WIDTH];
@@ -123,7 +147,7 @@ INLINE vec exp_of(vec x)
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
-    return (vec)((ivec)p + (((ivec)shifted - 0x4b400000) << 23));
+    return (vec)((ivec)p + ((ivec)shifted << 23)); /* of the rounding number nothing is left after the shift */
 }
 
 #if defined(SFL_RECIPROCAL) /* 14 bits and one step of Newton's: three quarters of the time of a division, as exact */
@@ -139,9 +163,18 @@ INLINE vec reciprocal(vec x)
 }
 #endif
 
+/* 1 / (1 + 2^t) with t = -x / ln 2, within 2e-7: t has fewer digits than exp_of keeps, which the 1 hides. */
 INLINE vec sigmoid_of(vec x)
 {
-    return reciprocal(1.0f + exp_of(-x));
+    const float round = 12582912.0f;
+    const vec t = clamp(x * -1.44269504f, all(-126.0f), all(126.0f));
+    const vec shifted = t + round, f = t - (shifted - round);
+    vec p = f * 1.3264735231e-3f + 9.6715175348e-3f; /* minimax of (2^f - 1) / f where |f| <= 1/2 */
+    p = p * f + 5.5507337691e-2f;
+    p = p * f + 2.4022242011e-1f;
+    p = p * f + 6.9314697756e-1f;
+    p = p * f + 1.0f;
+    return reciprocal(1.0f + (vec)((ivec)p + ((ivec)shifted << 23)));
 }
 
 INLINE vec tanh_of(vec x) /* near 0 the difference of e^2x and 1 would cancel: its series there (|x| < 0.3: 1e-8) */

@@ -194,6 +194,32 @@ def test_depthwise(k: nn.Kernels, w: nn.Window, seed: int) -> None:
     assert np.abs(planar(k, out, out_shape) - np.minimum(wanted, 1)).max() < 1e-4
 
 
+def between_nans(x: np.ndarray) -> np.ndarray:
+    wide = np.full(x.size + 512, np.nan, np.float32)
+    wide[256:-256] = x.reshape(-1)
+    return wide[256:-256]
+
+
+@pytest.mark.parametrize("instructions", nn.backends())
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_depthwise_lines_of_every_length(instructions: str, kernel: int, stride: int) -> None:
+    """Seven outputs at a time, some twice, ends by themselves: whatever is read lies in the image."""
+    k = nn.kernels(instructions)
+    for width in range(1, 24):
+        for pad, end in {(0, 0), (1, 0), (0, 1), (1, 1), (2, 2), (0, 4)}:
+            room = width + pad + end - kernel
+            out_width = room // stride + 1
+            if pad >= kernel or room < 0 or (out_width - 1) * stride >= width + pad:
+                continue
+            w = nn.Window(1, k.width, (2, width), k.width, (2, out_width), (3, kernel), (1, stride), (1, pad))
+            x, weights, bias = normal(width, 1, k.width, 2, width), normal(1, k.width, 3, kernel), normal(2, k.width)
+            out = between_nans(np.zeros(k.blocked_size((1, k.width, 2, out_width)), np.float32))
+            run(k.depthwise(w, out, between_nans(blocked(k, x)), blocked(k, weights[None]), bias))
+            wanted = np.einsum("ncyxij,cij->ncyx", windows(x, w), weights) + bias[:, None, None]
+            assert np.abs(planar(k, out, wanted.shape) - wanted).max() < 1e-4
+
+
 @FEW
 @given(k=any_kernel, w=geometry(), seed=seeds, kind=st.sampled_from(["max", "mean", "mean_padded"]))
 def test_pool(k: nn.Kernels, w: nn.Window, seed: int, kind: str) -> None:
