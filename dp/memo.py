@@ -39,6 +39,11 @@ class InMemoryMemo:
         wanted = check_indices(indices, "indices", error=MemoError).tolist()
         return np.fromiter((self._answers.get(index, -1) for index in wanted), np.int8, len(wanted))
 
+    def known(self) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
+        """Every index that was answered for, ascending, and its answer: to keep a simulation."""
+        indices = np.array(sorted(self._answers), np.int64)
+        return indices, self.recall(indices)
+
     def remember(self, indices: NDArray[np.int64], answers: NDArray[np.int8], /) -> None:
         """See `Memo.remember`."""
         indices, answers = check_answers(indices, answers)

@@ -46,6 +46,8 @@ class Label(enum.Enum):
     PLAN = b"securefl/v1/plan"  # hash of a submodel plan
     SIMULATION = b"securefl/v1/simulation"  # key: labelled random streams of a seeded simulation
 
+    CHECKPOINT = b"securefl/v1/checkpoint"  # hash of what a kept run was made from, and of its model's file
+
     prefix: bytes
     """What every encoding under this label begins with."""
 

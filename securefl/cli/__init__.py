@@ -12,6 +12,7 @@ from securefl.cli.advise import advise
 from securefl.cli.audit import audit
 from securefl.cli.demo import demo
 from securefl.cli.infer import infer
+from securefl.cli.train import train
 from securefl.errors import ConfigurationError, SecureFLError
 
 __all__ = ["main", "run"]
@@ -32,6 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(epilog=EXIT_CODES)(demo)
+app.command(epilog=EXIT_CODES)(train)
 app.command(epilog=EXIT_CODES)(infer)
 app.command(epilog=EXIT_CODES)(audit)
 app.command(epilog=EXIT_CODES)(advise)

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import sys
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from securefl.federation.records import PHASES
 from securefl.report import numbers, story
@@ -32,12 +40,14 @@ class TerminalProgress:
     """A ``securefl.federation.progress.Progress`` on a rich console."""
 
     def __init__(self, console: Console) -> None:
-        self._console, self._number, self._rounds = console, 1, 0
+        self._console, self._number, self._rounds, self._first = console, 1, 0, 0
+        self._since = time.monotonic()
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TaskProgressColumn(),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             console=console,
             transient=True,
         )
@@ -57,6 +67,10 @@ class TerminalProgress:
 
     def round_started(self, number: int, rounds: int) -> None:
         """Show which round it is."""
+        if not self._first:
+            self._first, self._since = number, time.monotonic()
+            if number > 1:
+                self._console.print(f"going on after round {number - 1}", markup=False)
         self._number, self._rounds = number, rounds
         self._bars.update(self._whole, description=f"round {number} of {rounds}", total=rounds * len(PHASES))
         self._reach(0)
@@ -75,8 +89,15 @@ class TerminalProgress:
 
     def round_finished(self, record: RoundRecord) -> None:
         """Leave one line behind."""
-        line = f"round {record.round} of {self._rounds}: {_outcome(record)}"
+        line = f"round {record.round} of {self._rounds}: {_outcome(record)}{self._left(record.round)}"
         self._console.print(line, markup=False, soft_wrap=True)
+
+    def _left(self, number: int) -> str:
+        """How long the other rounds will take, if they take as long as those so far."""
+        if number >= self._rounds:
+            return ""
+        pace = (time.monotonic() - self._since) / (number - self._first + 1)
+        return f", {numbers.seconds(pace * (self._rounds - number))} to go"
 
 
 def _outcome(record: RoundRecord) -> str:
@@ -84,4 +105,6 @@ def _outcome(record: RoundRecord) -> str:
     if not record.completed:
         return f"not finished, {record.abort} ({duration})"
     state = "exact" if record.exact else "NOT EXACT"
-    return f"{state}, {record.finishers} of {record.clients} clients, AUC {numbers.auc(record.auc)} ({duration})"
+    loss = "" if record.loss is None else f", loss {record.loss:.3f}"
+    auc = "" if record.auc is None else f", AUC {numbers.auc(record.auc)}"
+    return f"{state}, {record.finishers} of {record.clients} clients{auc}{loss} ({duration})"

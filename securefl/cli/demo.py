@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from securefl.federation.records import RunSummary
     from securefl.store import SqliteDisclosures
 
-__all__ = ["demo"]
+__all__ = ["available_cores", "click_log", "demo"]
 
 RUN, PROTECTION, OUTPUT = "What to run", "What to protect", "Where the result goes"
 
@@ -127,7 +127,7 @@ def _run(config: Config, processes: int, export: Path | None, ledger: Path | Non
     console = stderr()
     for warning in warnings(config):
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
-    log = _click_log(config, console)
+    log = click_log(config, console)
     keep = None if export is None else exporter(log, export)
     with _disclosures(ledger) as disclosures, TerminalProgress(console) as progress:
         return local.run(config, log, progress, processes=processes, keep=keep, disclosures=disclosures)
@@ -139,7 +139,7 @@ def _disclosures(ledger: Path | None) -> AbstractContextManager[SqliteDisclosure
     return nullcontext() if ledger is None else SqliteDisclosures(ledger)
 
 
-def _click_log(config: Config, console: Console) -> ClickLog:
+def click_log(config: Config, console: Console) -> ClickLog:
     """The data, from the file or out of the seed; even a run with no seed has the same synthetic log each time."""
     from securefl.datasets import load_click_log
     from securefl.datasets.synthetic import synthetic_click_log

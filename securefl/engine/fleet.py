@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from securefl.federation.randomness import Randomness, Tape
 from securefl.federation.strategy import Weigh
 from securefl.federation.training import Learned
 from securefl.models import Model
+from securefl.store import SqliteMemo
 from securefl.submodel import SubmodelClient, SubmodelPlan, to_client, to_server
 
 
@@ -39,6 +41,12 @@ class World:
     """The client's part of the strategy."""
     plain: bool = False
     """No masks: phones hand over what they would have masked."""
+    memo: Path | None = None
+    """A file that outlives the run's processes; None = memory, which a seed fills again."""
+
+
+Kept = dict[str, NDArray[Any]]
+"""What a phone keeps from round to round, by name."""
 
 
 class Fleet(Protocol):
@@ -65,6 +73,12 @@ class Fleet(Protocol):
     def clear_update(self, names: Collection[bytes], shapes: RoundShapes) -> ClearUpdate:
         """The clear inputs of some phones to the update, added up."""
 
+    def save(self) -> dict[int, Kept]:
+        """What the phones that took part since the last call keep, by user."""
+
+    def restore(self, kept: Mapping[int, Kept]) -> None:
+        """Give fresh phones what earlier ones kept."""
+
     def learned(self) -> Mapping[int, Learned]:
         """What is left on the devices of the round's users that trained: in no message, for the simulation's AUC."""
 
@@ -76,6 +90,8 @@ class LocalFleet:
         self._world, self._number = world, 0
         self._identities: dict[int, Identity] = {}
         self._memos: dict[int, dp.InMemoryMemo] = {}
+        self._answers = None if world.memo is None else SqliteMemo(world.memo, "")
+        self._changed = set[int]()
         self._embeddings: dict[int, NDArray[np.float32]] = {}
         self._users: dict[bytes, int] = {}
         self._phones: dict[bytes, Phone] = {}
@@ -84,6 +100,7 @@ class LocalFleet:
     def begin(self, number: int, users: Sequence[int]) -> dict[int, bytes]:
         """See `Fleet`."""
         self._number = number
+        self._changed.update(users)
         self._users = {self._identities.setdefault(u, Identity.generate()).public: u for u in users}
         return {user: name for name, user in self._users.items()}
 
@@ -143,7 +160,36 @@ class LocalFleet:
         return Tape(self._world.random.stream("claims", self._number, user))
 
     def _memo(self, user: int) -> dp.Memo:
+        if self._answers is not None:
+            return self._answers.of(str(user))
         return self._memos.setdefault(user, dp.InMemoryMemo())
+
+    def save(self) -> dict[int, Kept]:
+        """See `Fleet`. Identity keys are never kept: a resumed run draws new ones."""
+        changed, self._changed = self._changed, set()
+        return {user: self._kept(user) for user in sorted(changed)}
+
+    def restore(self, kept: Mapping[int, Kept]) -> None:
+        """See `Fleet`."""
+        for user, own in kept.items():
+            if "embedding" in own:
+                self._embeddings[user] = own["embedding"]
+            if "asked" in own:
+                self._memos[user] = dp.InMemoryMemo()
+                self._memos[user].remember(own["asked"], own["answers"])
+
+    def close(self) -> None:
+        """Close the file of permanent answers, if there is one."""
+        if self._answers is not None:
+            self._answers.close()
+
+    def _kept(self, user: int) -> Kept:
+        kept: Kept = {}
+        if user in self._embeddings:
+            kept["embedding"] = self._embeddings[user]
+        if user in self._memos:
+            kept["asked"], kept["answers"] = self._memos[user].known()
+        return kept
 
     def _trainer(self, user: int) -> Train:
         world, training = self._world, self._world.training

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -60,27 +61,34 @@ def run(
     setup = Setup.of(config, log)
     training = Training(setup)
     with fleet(setup, training.state.strategy.weigh, processes, plain=plain) as phones:
-        record = None if disclosures is None else recorder(setup, disclosures)
+        record = None if disclosures is None else _new_record(setup, disclosures)
         summary = training.run(LocalEngine(setup, phones, plain=plain, record=record), progress)
     if keep is not None:
         keep(Trained(setup.model, training.state.weights, training.state.embeddings))
     return summary
 
 
-def fleet(setup: Setup, weigh: Weigh, processes: int, *, plain: bool = False) -> AbstractContextManager[Fleet]:
-    """The phones of a run. `weigh`: the client's part of the strategy."""
-    world = World(setup.log, setup.model, setup.plan, setup.maps, setup.config.training, setup.random, weigh, plain)
-    return ProcessFleet(world, processes) if processes > 1 else nullcontext(LocalFleet(world))
+def fleet(
+    setup: Setup, weigh: Weigh, processes: int, *, plain: bool = False, memo: Path | None = None
+) -> AbstractContextManager[Fleet]:
+    """The phones of a run. `weigh`: the client's part of the strategy. `memo`: where answers are kept for ever."""
+    training, random = setup.config.training, setup.random
+    world = World(setup.log, setup.model, setup.plan, setup.maps, training, random, weigh, plain, memo)
+    return ProcessFleet(world, processes) if processes > 1 else closing(LocalFleet(world))
 
 
 Record = Callable[[SimulatedRound, Mapping[bytes, str]], None]
 """What is told of a played round, and of who its clients are."""
 
 
-def recorder(setup: Setup, disclosures: SqliteDisclosures) -> Record:
-    """Keeps rounds as a new run. The phones' memos are as old as the run: their name is its own."""
+def _new_record(setup: Setup, disclosures: SqliteDisclosures) -> Record:
+    """The phones' memos are as old as the run: their name is its own."""
     number = disclosures.begin(msgspec.to_builtins(setup.config), private=setup.random.private)
-    memo = secrets.token_hex(8)
+    return recorder(setup, disclosures, number, secrets.token_hex(8))
+
+
+def recorder(setup: Setup, disclosures: SqliteDisclosures, number: int, memo: str) -> Record:
+    """Keeps rounds as those of run `number`, whose phones remember under the name `memo`."""
     return lambda played, users: disclosures.append(number, played.disclosure(users, memo, setup.maps))
 
 
@@ -88,7 +96,8 @@ class LocalEngine:
     """A `federation.training.Engine`: the server of every round, over the phones of a fleet."""
 
     def __init__(self, setup: Setup, fleet: Fleet, *, plain: bool = False, record: Record | None = None) -> None:
-        self._setup, self._fleet, self._plain, self._record = setup, fleet, plain, record
+        self.plain = plain
+        self._setup, self._fleet, self._record = setup, fleet, record
 
     def play(self, number: int, cohort: Sequence[int], weights: Weights, progress: Progress) -> Played:
         """See `federation.training.Engine`."""
@@ -96,7 +105,7 @@ class LocalEngine:
         self._fleet.admit(frozenset(names.values()))
         dropout, malicious = setup.config.cohort.dropout, setup.params.malicious
         losses = Losses(names.values(), dropout, setup.random.generator("losses", number), malicious=malicious)
-        if self._plain:
+        if self.plain:
             played = PlainRound(number, setup, weights, self._fleet, list(names.values()), losses, progress)
             opened = played.play()
             return Played(played.record(), opened, self._fleet.learned())

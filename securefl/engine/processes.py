@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from securefl.engine.clear import ClearUnion, ClearUpdate, RoundShapes
 from securefl.engine.exchange import Reply
-from securefl.engine.fleet import LocalFleet, World
+from securefl.engine.fleet import Kept, LocalFleet, World
 from securefl.engine.phone import Shown
 from securefl.errors import SecureFLError, TransportError
 from securefl.federation.training import Learned
@@ -101,6 +101,17 @@ class ProcessFleet:
         homes = self._at_home(names)
         parts: list[ClearUpdate] = self._ask([(pipe, ("clear_update", own, shapes)) for pipe, own in homes])
         return reduce(add, parts)
+
+    def save(self) -> dict[int, Kept]:
+        """See `fleet.Fleet`."""
+        parts: list[dict[int, Kept]] = self._ask([(pipe, ("save",)) for _, pipe in self._workers])
+        return reduce(or_, parts)
+
+    def restore(self, kept: Mapping[int, Kept]) -> None:
+        """See `fleet.Fleet`."""
+        pipes = [pipe for _, pipe in self._workers]
+        shares = [{u: own for u, own in kept.items() if u % len(pipes) == i} for i in range(len(pipes))]
+        self._ask([(pipe, ("restore", share)) for pipe, share in zip(pipes, shares, strict=True)])
 
     def learned(self) -> Mapping[int, Learned]:
         """See `fleet.Fleet`."""

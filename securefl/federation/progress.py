@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from securefl.federation.records import RoundRecord
 
-__all__ = ["Progress", "Silent"]
+__all__ = ["Progress", "Silent", "Together"]
 
 
 class Progress(Protocol):
@@ -40,3 +40,30 @@ class Silent:
 
     def round_finished(self, record: RoundRecord) -> None:
         """Say nothing."""
+
+
+class Together:
+    """Several listeners as one, in their order."""
+
+    def __init__(self, *listeners: Progress) -> None:
+        self._listeners = listeners
+
+    def round_started(self, number: int, rounds: int) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.round_started(number, rounds)
+
+    def phase(self, name: str, done: int, total: int) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.phase(name, done, total)
+
+    def decoding(self, tested: int, universe: int) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.decoding(tested, universe)
+
+    def round_finished(self, record: RoundRecord) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener.round_finished(record)

@@ -21,21 +21,26 @@ Rng = Callable[[int], bytes]
 class Randomness:
     """Independent streams by name, e.g. ``stream("claims", round, client)``."""
 
-    def __init__(self, seed: int | None) -> None:
+    def __init__(self, seed: int | None, key: bytes | None = None) -> None:
+        """`key`: of an earlier run without a seed that is to go on; 32 bytes."""
         self.private = seed is None
-        self._key = os.urandom(32) if seed is None else digest(Label.SIMULATION, seed)
+        self.key = digest(Label.SIMULATION, seed) if seed is not None else key or os.urandom(32)
+        """What `generator` and `integer` follow from, with a seed or without."""
 
     def stream(self, *name: Part) -> Rng:
         """The byte stream of a name; the operating system's for every name if there is no seed."""
-        return os.urandom if self.private else _Stream(derive(self._key, Label.SIMULATION, *name))
+        return os.urandom if self.private else self._follow(*name)
 
     def generator(self, *name: Part) -> np.random.Generator:
         """For what need not be secret: cohorts, losses, the order of samples."""
-        return np.random.default_rng(int.from_bytes(self.stream(*name)(16), "big"))
+        return np.random.default_rng(int.from_bytes(self._follow(*name)(16), "big"))
 
     def integer(self, *name: Part) -> int:
-        """A 63-bit number for a library that takes a seed."""
-        return int.from_bytes(self.stream(*name)(8), "big") >> 1
+        """A 63-bit number for a library that takes a seed. Not secret either."""
+        return int.from_bytes(self._follow(*name)(8), "big") >> 1
+
+    def _follow(self, *name: Part) -> Rng:
+        return _Stream(derive(self.key, Label.SIMULATION, *name))
 
 
 class _Stream:

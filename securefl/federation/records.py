@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+
 import msgspec
 
 PHASES = ("advertise_keys", "share_keys", "union", "claim", "train", "update")
@@ -77,8 +80,34 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     seconds: dict[str, float]
     private: bool
     """False when the claims, blinding and rounding came from a seed: a simulation, not private."""
+    plain: bool = False
+    """No masks: the server read every input. For comparison."""
     data: dict[str, int | float | str]
     """Name, users, items, categories, samples of the click log."""
     settings: dict[str, object]
     """The configuration that ran, in full."""
     per_round: list[RoundRecord]
+
+
+def to_line(record: RoundRecord) -> str:
+    """One line of JSON, without its end: infinity is the string "inf", an undefined number null."""
+    return json.dumps(to_plain(msgspec.to_builtins(record)), allow_nan=False)
+
+
+def read_line(line: str) -> RoundRecord:
+    """The record of its line. Raises `msgspec.ValidationError` or `DecodeError`."""
+    return msgspec.json.decode(line, type=RoundRecord, strict=False)
+
+
+def to_plain(value: object) -> object:
+    """What strict JSON can hold: infinity as "inf", NaN as null."""
+    match value:
+        case dict():
+            return {key: to_plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [to_plain(item) for item in value]
+        case float() if math.isnan(value):
+            return None
+        case float() if math.isinf(value):
+            return "inf" if value > 0 else "-inf"
+    return value

@@ -18,6 +18,7 @@ from securefl.federation.randomness import Randomness
 from securefl.models import DIN
 from securefl.secagg import Params
 from securefl.submodel import SubmodelPlan
+from securefl.transcript import Label, digest
 
 __all__ = ["Setup"]
 
@@ -37,11 +38,14 @@ class Setup:
     available: Availability
 
     @classmethod
-    def of(cls, config: Config, log: ClickLog) -> Setup:
-        """Raises `ConfigurationError` for settings that contradict each other or do not fit the data."""
+    def of(cls, config: Config, log: ClickLog, key: bytes | None = None) -> Setup:
+        """`key`: of a run that is taken up again. Raises `ConfigurationError` for settings that contradict each other
+        or do not fit the data.
+        """
         validate(config)
         check_population(config, log.users)
-        random, maps = Randomness(config.cohort.seed), {"categories": log.category}
+        check_histories(config, log)
+        random, maps = Randomness(config.cohort.seed, key), {"categories": log.category}
         model = click_model(config.training, log.category, log.categories)
         expected = expected_union(config, log, random.generator("expected union"))
         plan = round_plan(config, model, maps, union_plan(config, model.tables[0], expected))
@@ -49,11 +53,28 @@ class Setup:
         return cls(config, log, random, model, maps, plan, round_params(config, plan), available)
 
     @property
+    def source(self) -> bytes:
+        """Hash of the data and of a recorded availability: what the settings only name."""
+        log, there = self.log, self.available
+        arrays = (log.user, log.item, log.label, log.category)
+        mask = there.mask.tobytes() if isinstance(there, Trace) else b""
+        return digest(Label.CHECKPOINT, *(array.tobytes() for array in arrays), mask)
+
+    @property
     def data(self) -> dict[str, int | float | str]:
         """Name and sizes of the click log."""
         log = self.log
         sizes = {"users": log.users, "items": log.items, "categories": log.categories, "samples": len(log)}
         return {"name": log.name, **sizes, "sampled_negatives": int(log.sampled_negatives)}
+
+
+def check_histories(config: Config, log: ClickLog) -> None:
+    """Refuse data in which nobody has a click to learn the next one from. Raises ConfigurationError."""
+    if not any(bool((log.train(user).stop > 0).any()) for user in range(log.users)):
+        raise ConfigurationError(
+            f'training.model: "{config.training.model}" learns from what a user clicked before, and no user of '
+            f"{log.name} has a sample after a click; bring a log with times and longer histories"
+        )
 
 
 def availability(settings: AvailabilitySettings, clients: int, generator: np.random.Generator) -> Availability:

@@ -17,6 +17,7 @@ def summarize(
     full_model_bytes: int,
     epsilon_ever: float,
     private: bool,
+    plain: bool = False,
     data: Mapping[str, int | float | str],
     settings: Mapping[str, object],
 ) -> RunSummary:
@@ -37,7 +38,8 @@ def summarize(
         epsilon_claims_ever=epsilon_ever,
         dropouts={phase: sum(r.dropouts[phase] for r in rounds) for phase in PHASES},
         seconds={phase: sum(r.seconds[phase] for r in rounds) for phase in PHASES},
-        private=private,
+        private=private and not plain,
+        plain=plain,
         data=dict(data),
         settings=dict(settings),
         per_round=list(rounds),

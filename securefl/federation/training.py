@@ -53,6 +53,9 @@ class Played:
 class Engine(Protocol):
     """Carries rounds out: between simulated phones, in processes, over a network."""
 
+    plain: bool
+    """Whether the server reads every input."""
+
     def play(self, number: int, cohort: Sequence[int], weights: Weights, progress: Progress) -> Played:
         """Round `number`, 1-based, with the users of `cohort`, ascending. Changes no weights."""
 
@@ -95,10 +98,10 @@ class Training:
             self.state.records.append(record)
             progress.round_finished(record)
             after(self.state)
-        return self.summary()
+        return self.summary(plain=engine.plain)
 
-    def summary(self) -> RunSummary:
-        """Of the rounds so far."""
+    def summary(self, *, plain: bool = False) -> RunSummary:
+        """Of the rounds so far; `plain`: they were carried out without masks."""
         setup = self._setup
         return summarize(
             self.state.records,
@@ -106,6 +109,7 @@ class Training:
             full_model_bytes=full_model_bytes(setup.params, setup.model, setup.plan.ring_bits),
             epsilon_ever=float(setup.plan.two_stage.epsilon_ever()),
             private=setup.random.private,
+            plain=plain,
             data=setup.data,
             settings=setup.config.settings(),
         )

@@ -9,11 +9,13 @@ from securefl.report.document import read_audit, to_json
 from securefl.report.files import check_writable, write_text
 from securefl.report.page import render_page, require_plots
 from securefl.report.table import summary_table
+from securefl.report.training_table import training_table
 
 __all__ = [
     "to_json",
     "read_audit",
     "summary_table",
+    "training_table",
     "audit_table",
     "advice_table",
     "render_page",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from securefl.federation.records import to_plain
 
 if TYPE_CHECKING:
     from securefl.audit import Audit
@@ -17,7 +18,7 @@ __all__ = ["to_json", "read_audit"]
 
 def to_json(told: RunSummary | Audit) -> str:
     """Two-space indented JSON, one trailing newline, keys in the order of their class."""
-    return json.dumps(_plain(msgspec.to_builtins(told)), indent=2, allow_nan=False) + "\n"
+    return json.dumps(to_plain(msgspec.to_builtins(told)), indent=2, allow_nan=False) + "\n"
 
 
 def read_audit(text: str | bytes) -> Audit:
@@ -25,16 +26,3 @@ def read_audit(text: str | bytes) -> Audit:
     from securefl.audit import Audit
 
     return msgspec.json.decode(text, type=Audit, strict=False)
-
-
-def _plain(value: object) -> object:
-    match value:
-        case dict():
-            return {key: _plain(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_plain(item) for item in value]
-        case float() if math.isnan(value):
-            return None
-        case float() if math.isinf(value):
-            return "inf" if value > 0 else "-inf"
-    return value

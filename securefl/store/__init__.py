@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from securefl.store.checkpoints import Checkpoint, SqliteCheckpoints
 from securefl.store.disclosures import Disclosure, Rows, Run, SqliteDisclosures
 from securefl.store.events import SqliteEventLog
+from securefl.store.files import replace_file
 from securefl.store.journal import SqliteJournal
 from securefl.store.ledger import SqliteLedger
+from securefl.store.lock import FolderLock
 from securefl.store.memo import SqliteMemo
 from securefl.store.spool import FileSpool
 
@@ -15,6 +18,10 @@ __all__ = [
     "SqliteJournal",
     "SqliteLedger",
     "SqliteMemo",
+    "SqliteCheckpoints",
+    "Checkpoint",
+    "FolderLock",
+    "replace_file",
     "SqliteDisclosures",
     "Disclosure",
     "Rows",

@@ -90,6 +90,11 @@ class SqliteDisclosures(Database):
             values = (run, disclosure.round, zlib.compress(_packed(disclosure)))
             database.execute("INSERT INTO disclosure (run, round, body) VALUES (?, ?, ?)", values)
 
+    def rewind(self, run: int, done: int) -> None:
+        """Forget the rounds of a run after round `done`: for a simulation that will play the very same ones again."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM disclosure WHERE run = ? AND round > ?", (run, done))
+
     def runs(self) -> list[Run]:
         """Every run, oldest first."""
         with self._translated():

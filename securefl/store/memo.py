@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,12 @@ class SqliteMemo(Database):
     def __init__(self, path: str | Path, client: str, *, expected_store: bytes | None = None) -> None:
         self._client = client
         super().__init__(path, expected_store)
+
+    def of(self, client: str) -> SqliteMemo:
+        """The memo of another client in the same file, over the same connection."""
+        other = copy(self)
+        other._client = client
+        return other
 
     def recall(self, indices: NDArray[np.int64], /) -> NDArray[np.int8]:
         """See `dp.Memo.recall`."""

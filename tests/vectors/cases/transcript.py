@@ -24,7 +24,7 @@ LABELS = (
         "dealing",
         "box",
     ),
-    *("pad", "mask", "stream", "row", "dense", "union", "binding", "consistency", "plan", "simulation"),
+    *("pad", "mask", "stream", "row", "dense", "union", "binding", "consistency", "plan", "simulation", "checkpoint"),
 )
 CASES: list[tuple[str, list[bytes | str | int]]] = [
     ("params", []),

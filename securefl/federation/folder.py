@@ -1,0 +1,132 @@
+"""The folder of a run: its lock, its checkpoints, its metrics. A process killed at any moment goes on from here.
+
+A checkpoint is a model file, whole before anything speaks of it, and then one transaction that does. What is written
+between checkpoints (the metrics, a simulation's ledger) is cut back to the last one when a run is taken up again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import safetensors.numpy
+from msgspec import MsgspecError
+from numpy.typing import NDArray
+
+from securefl.errors import ConfigurationError
+from securefl.federation.records import RoundRecord, read_line, to_line
+from securefl.federation.training import State
+from securefl.federation.weights import load_arrays, load_weights, model_file
+from securefl.models import Model
+from securefl.store import Checkpoint, FolderLock, SqliteCheckpoints, replace_file
+from securefl.transcript import Label, digest
+
+__all__ = ["MEMO", "RunFolder"]
+
+STATE, MEMO = "run.db", "memo.db"
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class RunFolder:
+    """The folder, made if there is none, and locked. Raises ConfigurationError if it is in use or something else's."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            strangers = [entry.name for entry in path.iterdir() if entry.name != "lock"]
+        except OSError as error:
+            raise ConfigurationError(f"run {path}: cannot be used: {error.strerror}") from None
+        if strangers and STATE not in strangers:
+            raise ConfigurationError(f"run {path}: holds {min(strangers)} and no run; name an empty or new folder")
+        self._lock = FolderLock(path)
+        try:
+            self._state = SqliteCheckpoints(path / STATE)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._state.close()
+        self._lock.close()
+
+    def origin(self) -> dict[str, Any] | None:
+        """What the run was begun with; None in a new folder."""
+        return self._state.origin()
+
+    def begin(self, origin: Mapping[str, Any]) -> None:
+        """Say so, once."""
+        self._state.begin(origin)
+
+    def restore(self, state: State, model: Model) -> dict[int, dict[str, NDArray[Any]]]:
+        """Bring a fresh state to the last checkpoint, if there is one; what each phone keeps.
+
+        Raises ConfigurationError for a checkpoint that is damaged or of another model.
+        """
+        point = self._state.latest()
+        if point is None:
+            return {}
+        data = self._read(self.path / point.model)
+        if digest(Label.CHECKPOINT, data) != point.model_hash:
+            raise ConfigurationError(
+                f"run {self.path}: {point.model} is not the file of its checkpoint, round {point.round}; restore it, "
+                "or begin anew in another folder"
+            )
+        state.weights = load_weights(data, model, str(self.path / point.model))
+        phones = {user: load_arrays(data, self.path / STATE) for user, data in self._state.phones().items()}
+        state.records = list(map(self._record, self._state.records()))
+        state.auc_start = point.facts["auc_start"]
+        self._fill(state, load_arrays(point.arrays, self.path / STATE))
+        for user, kept in phones.items():
+            if "embedding" in kept:
+                state.embeddings[user] = kept["embedding"]
+        return phones
+
+    def save(self, state: State, phones: Mapping[int, Arrays]) -> None:
+        """A checkpoint, with the phones that changed since the last: from now on the run goes on from here."""
+        done = len(state.records)
+        last = self._state.latest()
+        name, data = f"model-{done:06d}.safetensors", model_file(state.weights)
+        replace_file(self.path / name, data, f"run {self.path}")
+        arrays = {"last": state.last, "invited": state.invited}
+        arrays |= {f"strategy.{key}": value for key, value in state.strategy.state.items()}
+        facts = {"auc_start": state.auc_start}
+        point = Checkpoint(done, name, digest(Label.CHECKPOINT, data), facts, safetensors.numpy.save(arrays))
+        records = [to_line(record) for record in state.records[0 if last is None else last.round :]]
+        packed = {user: safetensors.numpy.save(dict(kept)) for user, kept in phones.items()}
+        self._state.save(point, records, packed)
+        if last is not None and last.model != name:
+            (self.path / last.model).unlink(missing_ok=True)
+
+    def _read(self, path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise ConfigurationError(
+                f"run {self.path}: {path.name} cannot be read: {error.strerror}; restore it, or begin anew in another "
+                "folder"
+            ) from None
+
+    def _record(self, line: str) -> RoundRecord:
+        try:
+            return read_line(line)
+        except MsgspecError:
+            raise ConfigurationError(f"run {self.path / STATE}: damaged; restore the file") from None
+
+    def _fill(self, state: State, arrays: Arrays) -> None:
+        """Write what was saved into the live arrays of a fresh state."""
+        live = {"last": state.last, "invited": state.invited}
+        live |= {f"strategy.{key}": value for key, value in state.strategy.state.items()}
+        if {k: (v.shape, v.dtype) for k, v in live.items()} != {k: (v.shape, v.dtype) for k, v in arrays.items()}:
+            raise ConfigurationError(
+                f"run {self.path}: written by another version of this program, or damaged; begin anew in another folder"
+            )
+        for name, values in arrays.items():
+            live[name][...] = values
