@@ -12,7 +12,7 @@ from securefl.audit.rehearsal import rehearse
 from securefl.config import Config, check_meaning, override
 from securefl.errors import ConfigurationError
 from securefl.federation.planning import click_model, round_params, round_plan, union_plan
-from securefl.models import DIN
+from securefl.models import ClickModel
 from securefl.secagg.sizes import Traffic
 from securefl.submodel.sizes import Load, round_traffic
 
@@ -52,7 +52,7 @@ class Subject:
         return other
 
     @cached_property
-    def model(self) -> DIN:
+    def model(self) -> ClickModel:
         """The model that would be trained."""
         return click_model(self.config.training, self.population.category, self.population.categories)
 

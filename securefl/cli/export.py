@@ -10,7 +10,7 @@ import numpy as np
 
 from securefl.errors import ConfigurationError
 from securefl.inference import Submodel, save_submodel
-from securefl.models import TableSlice
+from securefl.models import DIN, TableSlice
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +45,9 @@ def exporter(log: ClickLog, folder: Path) -> Callable[[Trained], None]:
 
 
 def submodel(trained: Trained, items: NDArray[np.int64], user: int) -> Submodel:
-    """What a client that holds `items` (sorted, distinct) needs of the trained model."""
+    """What a client that holds `items` (sorted, distinct) needs of the trained model. Raises ConfigurationError."""
+    if not isinstance(trained.model, DIN):
+        raise ConfigurationError('--export: submodels of "din" are exported, not of others; use training.model="din"')
     tables, category = trained.weights.tables, trained.model.category
     categories = TableSlice.whole(tables["categories"])
     rows = np.hstack([tables["items"][items], categories.rows[category[items]]])

@@ -111,12 +111,12 @@ class Privacy(Section, frozen=True, kw_only=True):
 class Training(Section, frozen=True, kw_only=True):
     """The model, what a client does with it, and how an update becomes integers."""
 
-    model: Literal["din"] = "din"
-    """Deep Interest Network."""
+    model: Literal["din", "logistic"] = "din"
+    """Deep Interest Network, or logistic regression."""
     strategy: Literal["SubmodelAvg", "FedAvg", "FedSubAvg"] = "SubmodelAvg"
     """How per-row sums and counts change the model."""
     dim: Annotated[int, Meta(ge=1, le=1024)] = 18
-    """Length of an embedding row."""
+    """Length of an embedding row of ``din``; ``logistic`` has rows of two weights."""
     learning_rate: Positive = 0.1
     decay: Annotated[float, Meta(gt=0, le=1)] = 0.999
     """The learning rate is multiplied by this after every round."""

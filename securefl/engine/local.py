@@ -28,7 +28,7 @@ from securefl.federation.records import RunSummary
 from securefl.federation.setup import Setup
 from securefl.federation.strategy import Weigh
 from securefl.federation.training import Played, Training
-from securefl.models import DIN, Weights
+from securefl.models import ClickModel, Weights
 from securefl.store import SqliteDisclosures
 from securefl.submodel import SubmodelServer
 
@@ -37,7 +37,7 @@ from securefl.submodel import SubmodelServer
 class Trained:
     """What a run leaves behind: the shared weights, and every user's private embedding, float32 (users, d)."""
 
-    model: DIN
+    model: ClickModel
     weights: Weights
     embeddings: NDArray[np.float32]
 

@@ -12,7 +12,7 @@ import psu
 from securefl.config import Config, Training
 from securefl.datasets import ClickLog
 from securefl.errors import ConfigurationError
-from securefl.models import DIN
+from securefl.models import DIN, ClickModel, LogisticRegression
 from securefl.models.interface import Model, TableSpec
 from securefl.secagg import Params, Segment, Sum
 from securefl.secagg.sizes import plain_session
@@ -23,12 +23,14 @@ CLAIM_BYTES = 2
 HALF_FLOAT_BYTES = 2
 
 
-def click_model(training: Training, category: NDArray[np.int64], categories: int) -> DIN:
+def click_model(training: Training, category: NDArray[np.int64], categories: int) -> ClickModel:
     """The model of a run, not yet initialized. `category`: the public map from item to category."""
-    return DIN(
+    kinds = {"din": (DIN, training.dim), "logistic": (LogisticRegression, LogisticRegression.width)}
+    kind, width = kinds[training.model]
+    return kind(
         category,
         categories,
-        width=training.dim,
+        width=width,
         history=training.history,
         embedding_rate=training.embedding_rate,
         gradient_norm=training.clip,

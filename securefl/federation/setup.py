@@ -15,7 +15,7 @@ from securefl.errors import ConfigurationError
 from securefl.federation.availability import Alternating, Always, Availability, Diurnal, Trace
 from securefl.federation.planning import click_model, expected_union, round_params, round_plan, union_plan
 from securefl.federation.randomness import Randomness
-from securefl.models import DIN
+from securefl.models import ClickModel
 from securefl.secagg import Params
 from securefl.submodel import SubmodelPlan
 from securefl.transcript import Label, digest
@@ -30,7 +30,7 @@ class Setup:
     config: Config
     log: ClickLog
     random: Randomness
-    model: DIN
+    model: ClickModel
     maps: Mapping[str, NDArray[np.int64]]
     """The public map of each table after the first."""
     plan: SubmodelPlan

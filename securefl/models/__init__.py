@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from .clickmodel import ClickModel
 from .din import DIN
-from .interface import LocalUpdate, Model, RowUpdate, SamplesLike, TableSlice, TableSpec, Weights
+from .interface import ClientPart, LocalUpdate, Model, RowUpdate, SamplesLike, TableSlice, TableSpec, Weights
+from .logistic import LogisticRegression
 from .metrics import auc
 
-__all__ = ["DIN", "LocalUpdate", "Model", "RowUpdate", "SamplesLike", "TableSlice", "TableSpec", "Weights", "auc"]
+__all__ = [
+    "ClickModel",
+    "ClientPart",
+    "DIN",
+    "LocalUpdate",
+    "LogisticRegression",
+    "Model",
+    "RowUpdate",
+    "SamplesLike",
+    "TableSlice",
+    "TableSpec",
+    "Weights",
+    "auc",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,12 +32,16 @@ class LocalSamples:
 
 @dataclass(frozen=True)
 class Batch:
-    """B samples, histories padded to the longest: ``targets``, ``labels`` (B,); ``history``, ``mask`` (B, L)."""
+    """B samples, histories padded to the longest: ``targets``, ``labels`` (B,); ``history``, ``mask`` (B, L).
+
+    For m clients at once all have one more axis before these, and where ``real`` is false a client has fewer samples.
+    """
 
     targets: NDArray[np.int64]
     labels: NDArray[np.bool_]
     history: NDArray[np.int64]
     mask: NDArray[np.bool_]
+    real: NDArray[np.bool_]
 
 
 def localize(samples: SamplesLike, items: TableSlice, history: int) -> LocalSamples:
@@ -58,14 +62,31 @@ def trainable(samples: LocalSamples) -> LocalSamples:
     return samples.take((samples.targets >= 0) & (samples.stop > samples.start))
 
 
-def pad(samples: LocalSamples) -> Batch:
-    """All samples as one batch; padding is position 0 under a false mask."""
-    lengths = samples.stop - samples.start
+def pad(samples: LocalSamples, places: NDArray[np.int64] | None = None) -> Batch:
+    """Samples as one batch: all of them, or those at ``places`` (..., B), where -1 is none.
+
+    Padding is position 0 under a false mask.
+    """
+    places = np.arange(len(samples)) if places is None else places
+    real, start = places >= 0, samples.start[places]
+    lengths = np.where(real, samples.stop[places] - start, 0)
     steps = np.arange(lengths.max(initial=0))
-    mask = steps < lengths[:, None]
+    mask = steps < lengths[..., None]
     history = np.zeros(mask.shape, np.int64)
-    history[mask] = samples.clicks[(samples.start[:, None] + steps)[mask]]
-    return Batch(samples.targets, samples.labels, history, mask)
+    history[mask] = samples.clicks[(start[..., None] + steps)[mask]]
+    return Batch(samples.targets[places], samples.labels[places], history, mask, real)
+
+
+def concatenate(parts: Sequence[tuple[LocalSamples, int]]) -> LocalSamples:
+    """The samples of several clients in one piece; each brings how many rows it has, and they lie one after another."""
+    clicks = np.cumsum([0, *(len(samples.clicks) for samples, _ in parts)])
+    rows = np.cumsum([0, *(count for _, count in parts)])
+    moved = [
+        (samples.targets + row, samples.labels, samples.clicks + row, samples.start + click, samples.stop + click)
+        for (samples, _), row, click in zip(parts, rows[:-1], clicks[:-1], strict=True)
+    ]
+    targets, labels, clicked, start, stop = (np.concatenate(column) for column in zip(*moved, strict=True))
+    return LocalSamples(targets, labels, clicked, start, stop)
 
 
 def by_length(samples: LocalSamples, size: int) -> Iterator[tuple[NDArray[np.int64], Batch]]:

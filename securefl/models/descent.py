@@ -1,33 +1,48 @@
-"""Local training: SGD on a client's copy of the weights."""
+"""Local training: SGD on clients' copies of the weights, for one client or for a few at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from securefl.errors import ConfigurationError
 
+from . import network as din
 from .batches import Batch, LocalSamples, pad
 from .embedding import LocalRows, sum_by_position
-from .layers import Floats, cross_entropy
-from .network import forward, views
+from .layers import Back, Floats, cross_entropy, split
+
+
+class Network(Protocol):
+    """A model between its embeddings and its two logits. `network` (DIN's) and `linear` are such modules."""
+
+    def shapes(self, width: int) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every dense parameter, in the order of the flat vector."""
+
+    def forward(
+        self, p: dict[str, Floats], user: Floats, target: Floats, history: Floats, mask: NDArray[np.bool_]
+    ) -> tuple[Floats, Back]:
+        """Logits (..., B, 2): see `network.forward`."""
 
 
 @dataclass(frozen=True)
 class LocalWeights:
-    """What a client trains, in place: ``dense`` (D,), its rows, and its private user embedding (d,)."""
+    """What clients train, in place: ``dense`` (D,), their rows, and the private user embedding (d,).
+
+    m clients have ``dense`` (m, D), ``user`` (m, d), and rows that tell their owners.
+    """
 
     dense: NDArray[np.float32]
     rows: LocalRows
     user: NDArray[np.float32]
 
-    def copy(self) -> LocalWeights:
-        """Independent copies of all arrays."""
-        return LocalWeights(self.dense.copy(), self.rows.copy(), self.user.copy())
+    def first(self, clients: int) -> LocalWeights:
+        """Views of the weights of the first few clients."""
+        return LocalWeights(self.dense[:clients], self.rows, self.user[:clients])
 
     def finite(self) -> bool:
         """Whether no number is NaN or infinite."""
@@ -35,33 +50,53 @@ class LocalWeights:
         return all(bool(np.isfinite(part).all()) for part in parts)
 
 
+class RowGradient(NamedTuple):
+    """Gradient of some rows of a table: distinct positions (U,), their rows (U, d), and whose each is, (U,)."""
+
+    positions: NDArray[np.int64]
+    rows: Floats
+    owners: NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class Gradient:
-    """Gradient of a batch's mean loss: by parameter name, by (distinct row positions, rows), and of the user."""
+    """Gradient of each client's mean loss: by parameter name, of rows, and of the user."""
 
     dense: dict[str, Floats]
-    items: tuple[NDArray[np.int64], Floats]
-    categories: tuple[NDArray[np.int64], Floats]
+    items: RowGradient
+    categories: RowGradient
     user: Floats
 
-    def norm(self) -> float:
-        """Euclidean norm of all of it."""
-        parts = (*self.dense.values(), self.items[1], self.categories[1], self.user)
-        return sqrt(sum(float(np.vdot(part, part)) for part in parts))
+    def norm(self) -> NDArray[np.float64]:
+        """Euclidean norm of all of it, (...,): one for each client."""
+        clients = self.user.shape[:-1]
+        flat = (part.reshape(*clients, -1) for part in (*self.dense.values(), self.user))
+        squares = sum((np.einsum("...i,...i->...", part, part) for part in flat), np.zeros(clients))
+        for table in (self.items, self.categories):
+            of_rows = np.einsum("ij,ij->i", table.rows, table.rows)
+            squares = squares + np.bincount(table.owners, of_rows, minlength=squares.size).reshape(clients)
+        return np.asarray(np.sqrt(squares))
 
 
-def loss_and_gradient(weights: LocalWeights, batch: Batch) -> tuple[float, Gradient]:
-    """Mean cross-entropy of a batch in nats, and its gradient."""
-    rows, width = weights.rows, len(weights.user)
-    users = np.broadcast_to(weights.user, (len(batch.targets), width))
-    history = rows.embed(batch.history) * batch.mask[:, :, None]
-    logits, back = forward(views(weights.dense, width), users, rows.embed(batch.targets), history, batch.mask)
-    loss, d_logits = cross_entropy(logits, batch.labels)
+def loss_and_gradient(weights: LocalWeights, batch: Batch, network: Network = din) -> tuple[Floats, Gradient]:
+    """Mean cross-entropy of a batch in nats, (...,): one for each client; and its gradient."""
+    rows, width = weights.rows, weights.user.shape[-1]
+    users = np.broadcast_to(weights.user[..., None, :], (*batch.targets.shape, width))
+    history = rows.embed(batch.history) * batch.mask[..., None]
+    parameters = split(weights.dense, network.shapes(width))
+    logits, back = network.forward(parameters, users, rows.embed(batch.targets), history, batch.mask)
+    loss, d_logits = cross_entropy(logits, batch.labels, batch.real)
     d_users, d_targets, d_history, d_dense = back(d_logits)
-    positions = np.concatenate([batch.targets, batch.history[batch.mask]])
-    used, d_rows = sum_by_position(positions, np.concatenate([d_targets, d_history[batch.mask]]))
-    d_categories = sum_by_position(rows.category_of[used], d_rows[:, width:])
-    return loss, Gradient(d_dense, (used, d_rows[:, :width]), d_categories, d_users.sum(axis=0))
+    positions = np.concatenate([batch.targets[batch.real], batch.history[batch.mask]])
+    used, d_rows = sum_by_position(positions, np.concatenate([d_targets[batch.real], d_history[batch.mask]]))
+    in_categories, d_categories = sum_by_position(rows.category_of[used], d_rows[:, width:])
+    items = RowGradient(used, d_rows[:, :width], _owners(rows.item_owner, used))
+    categories = RowGradient(in_categories, d_categories, _owners(rows.category_owner, in_categories))
+    return loss, Gradient(d_dense, items, categories, d_users.sum(axis=-2))
+
+
+def _owners(owner: NDArray[np.int64] | None, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.zeros_like(positions) if owner is None else owner[positions]
 
 
 @dataclass(frozen=True)
@@ -76,43 +111,66 @@ class Descent:
     embedding_rate: float
     gradient_norm: float
     train_categories: bool
+    network: Network = din
 
-    def step(self, weights: LocalWeights, batch: Batch) -> float:
-        """One step, in place; the loss before it. ConfigurationError when it is no longer finite."""
-        loss, gradient = loss_and_gradient(weights, batch)
+    def step(self, weights: LocalWeights, batch: Batch) -> Floats:
+        """One step, in place; the losses before it. ConfigurationError when one is no longer finite."""
+        loss, gradient = loss_and_gradient(weights, batch, self.network)
         if not self.train_categories:
-            gradient.categories[1][...] = 0
+            gradient.categories.rows[...] = 0
         norm = gradient.norm()
-        if not isfinite(loss + norm):
+        if not np.isfinite(loss + norm).all():
             raise self._diverged()
-        rate = self.rate * self.gradient_norm / max(norm, self.gradient_norm)
-        far = rate * self.embedding_rate
-        for name, parameter in views(weights.dense, len(weights.user)).items():
-            parameter -= rate * gradient.dense[name]
-        for table, (used, d_rows) in (
-            (weights.rows.items, gradient.items),
-            (weights.rows.categories, gradient.categories),
-        ):
-            table[used] -= far * d_rows
-        weights.user[...] -= far * gradient.user
+        rate = (self.rate * self.gradient_norm / np.maximum(norm, self.gradient_norm)).astype(loss.dtype)
+        far = rate * loss.dtype.type(self.embedding_rate)
+        for name, parameter in split(weights.dense, self.network.shapes(weights.user.shape[-1])).items():
+            parameter -= _spread(rate, parameter) * gradient.dense[name]
+        for table, d in ((weights.rows.items, gradient.items), (weights.rows.categories, gradient.categories)):
+            table[d.positions] -= far.reshape(-1)[d.owners, None] * d.rows
+        weights.user[...] -= far[..., None] * gradient.user
         return loss
 
-    def run(self, weights: LocalWeights, samples: LocalSamples, *, epochs: int, batch: int, seed: int) -> float:
-        """Every step of local training, in place; the mean loss over the last epoch. Raises like `step`."""
-        rng, loss = np.random.default_rng(seed), 0.0
+    def run(
+        self,
+        weights: LocalWeights,
+        samples: LocalSamples,
+        sizes: Sequence[int],
+        *,
+        epochs: int,
+        batch: int,
+        seeds: Sequence[int],
+    ) -> NDArray[np.float64]:
+        """Every step of local training of m clients, in place; (m,) mean losses over the last epoch.
+
+        ``sizes``: samples of each client, not increasing. A seed shuffles a client's samples. Raises like `step`.
+        """
+        rngs, losses = [np.random.default_rng(seed) for seed in seeds], np.zeros(len(sizes))
         with np.errstate(over="ignore", invalid="ignore"):  # `step` looks at the result
             for _ in range(epochs):
-                parts = list(_shuffled(samples, batch, rng))
-                loss = sum(len(part) * self.step(weights, pad(part)) for part in parts) / len(samples)
+                losses[...] = 0
+                for places in _shuffled(sizes, batch, rngs):
+                    part = pad(samples, places)
+                    losses[: len(places)] += part.real.sum(axis=1) * self.step(weights.first(len(places)), part)
         if not weights.finite():  # no step has looked at what the last one left
             raise self._diverged()
-        return loss
+        mean: NDArray[np.float64] = losses / np.array(sizes)
+        return mean
 
     def _diverged(self) -> ConfigurationError:
         return ConfigurationError(f"local training diverged at learning rate {self.rate:g}; lower it")
 
 
-def _shuffled(samples: LocalSamples, size: int, rng: np.random.Generator) -> Iterator[LocalSamples]:
-    order = rng.permutation(len(samples))
-    for first in range(0, len(order), size):
-        yield samples.take(order[first : first + size])
+def _spread(rate: Floats, parameter: NDArray[np.float32]) -> Floats:
+    """A rate for each client, in the shape of a parameter that each client has."""
+    return rate.reshape(*rate.shape, *(1,) * (parameter.ndim - rate.ndim))
+
+
+def _shuffled(sizes: Sequence[int], batch: int, rngs: Sequence[Any]) -> Iterator[NDArray[np.int64]]:
+    """For each step: places of samples (clients that still have some, at most ``batch``), -1 where there is none."""
+    first, steps = np.cumsum([0, *sizes]), -(-max(sizes) // batch)
+    places = np.full((len(sizes), steps * batch), -1)
+    for own, at, size, rng in zip(places, first[:-1], sizes, rngs, strict=True):
+        own[:size] = at + rng.permutation(size)
+    for step in np.split(places, steps, axis=1):
+        active = step[step[:, 0] >= 0]
+        yield active[:, (active >= 0).any(axis=0)]

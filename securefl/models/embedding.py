@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +17,16 @@ from .layers import Floats
 
 @dataclass(frozen=True)
 class LocalRows:
-    """Item rows (R, d), category rows (C, d), and the place of each item's category among these, (R,)."""
+    """Item rows (R, d), category rows (C, d), and the place of each item's category among these, (R,).
+
+    The rows of several clients lie one after another; ``item_owner`` (R,) and ``category_owner`` (C,) tell whose.
+    """
 
     items: NDArray[np.float32]
     categories: NDArray[np.float32]
     category_of: NDArray[np.int64]
+    item_owner: NDArray[np.int64] | None = None
+    category_owner: NDArray[np.int64] | None = None
 
     @classmethod
     def of(cls, tables: dict[str, TableSlice], category: NDArray[np.int64]) -> LocalRows:
@@ -31,14 +37,24 @@ class LocalRows:
             raise ConfigurationError("the submodel lacks category rows of its items; claim all that `rows_of` names")
         return cls(items.rows, categories.rows, places)
 
+    @classmethod
+    def stack(cls, parts: Sequence[LocalRows]) -> LocalRows:
+        """Copies of the rows of several clients; a row that two of them have is there twice."""
+        sizes = [(len(part.items), len(part.categories)) for part in parts]
+        first = np.cumsum([0, *(categories for _, categories in sizes)])
+        items, categories = (np.repeat(np.arange(len(parts)), counts) for counts in zip(*sizes, strict=True))
+        return cls(
+            np.concatenate([part.items for part in parts]),
+            np.concatenate([part.categories for part in parts]),
+            np.concatenate([part.category_of + at for part, at in zip(parts, first[:-1], strict=True)]),
+            items,
+            categories,
+        )
+
     def only(self, items: NDArray[np.int64], categories: NDArray[np.int64]) -> LocalRows:
         """Copies of some rows, by sorted positions; every category of the items must be among the categories."""
         places = np.searchsorted(categories, self.category_of[items])
         return LocalRows(self.items[items], self.categories[categories], places)
-
-    def copy(self) -> LocalRows:
-        """The same rows in arrays of their own."""
-        return LocalRows(self.items.copy(), self.categories.copy(), self.category_of)
 
     def embed(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """[item, category] of each position: (..., 2d)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -81,6 +82,16 @@ class SamplesLike(Protocol):
 
 
 @dataclass(frozen=True)
+class ClientPart:
+    """What one client of a cohort trains on: see `Model.train_local` for each."""
+
+    tables: dict[str, TableSlice]
+    samples: SamplesLike
+    user_embedding: NDArray[np.float32] = field(repr=False)
+    seed: int
+
+
+@dataclass(frozen=True)
 class RowUpdate:
     """What local training did to a table: only rows that a kept sample involves."""
 
@@ -139,6 +150,17 @@ class Model(Protocol):
         seed: int,
     ) -> LocalUpdate:
         """SGD on the samples that the rows of ``tables_sub`` allow."""
+
+    def train_cohort(
+        self,
+        dense: NDArray[np.float32],
+        clients: Sequence[ClientPart],
+        *,
+        epochs: int,
+        batch: int,
+        learning_rate: float,
+    ) -> list[LocalUpdate]:
+        """`train_local` of many clients that start from one model, in a few computations: for a simulation."""
 
     def predict(
         self,

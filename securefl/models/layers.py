@@ -1,12 +1,14 @@
 """The layers of DIN as pure functions: ``y, back = layer(x, *weights)`` and ``dx, *dweights = back(dy)``.
 
 Every function keeps the floating type it is given (float32 to train, float64 to check gradients).
-Leading axes of ``x`` are batch axes; gradients of weights are summed over them.
+The samples of ``x`` (..., n, in) run along its last axis but one. Axes before that belong to models of their own, and
+the weights have them too: one client has none, a cohort has one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,24 +18,32 @@ Floats: TypeAlias = NDArray[np.floating[Any]]
 Back1: TypeAlias = Callable[[Floats], Floats]
 Back2: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]
 Back3: TypeAlias = Callable[[Floats], tuple[Floats, Floats, Floats]]
+Back: TypeAlias = Callable[[Floats], tuple[Floats, Floats, Floats, dict[str, Floats]]]
+"""Of a network: gradients of user, target and history embeddings, and of the dense parameters by name."""
 
 NORM_EPSILON = 1e-3
 """Added to the variance by the BatchNorm of the released code (TensorFlow's default)."""
 
 
-def _sum_leading(x: Floats) -> Floats:
-    total: Floats = x.sum(axis=tuple(range(x.ndim - 1)))
+def split(dense: Floats, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Floats]:
+    """Parameters by name, as views into ``dense`` (..., D): one flat vector, or one for each of a few models."""
+    ends = np.cumsum([prod(shape) for shape in shapes.values()])
+    parts, models = np.split(dense, ends[:-1], axis=-1), dense.shape[:-1]
+    return {name: part.reshape(*models, *shape) for part, (name, shape) in zip(parts, shapes.items(), strict=True)}
+
+
+def _over_samples(x: Floats) -> Floats:
+    total: Floats = x.sum(axis=-2)
     return total
 
 
 def linear(x: Floats, w: Floats, b: Floats) -> tuple[Floats, Back3]:
-    """``x @ w + b`` for x (..., in), w (in, out), b (out,); back gives (dx, dw, db)."""
+    """``x @ w + b`` for x (..., n, in), w (..., in, out), b (..., out); back gives (dx, dw, db)."""
 
     def back(dy: Floats) -> tuple[Floats, Floats, Floats]:
-        dw = x.reshape(-1, x.shape[-1]).T @ dy.reshape(-1, dy.shape[-1])
-        return dy @ w.T, dw, _sum_leading(dy)
+        return dy @ w.swapaxes(-1, -2), x.swapaxes(-1, -2) @ dy, _over_samples(dy)
 
-    return x @ w + b, back
+    return x @ w + b[..., None, :], back
 
 
 def sigmoid(x: Floats) -> tuple[Floats, Back1]:
@@ -43,16 +53,17 @@ def sigmoid(x: Floats) -> tuple[Floats, Back1]:
 
 
 def dice(x: Floats, alpha: Floats) -> tuple[Floats, Back2]:
-    """Dice (Zhou et al. 2018, section 5.3) for x (..., n), alpha (n,): ``p x + (1 - p) alpha x``, p = sigmoid(x).
+    """Dice (Zhou et al. 2018, section 5.3): ``p x + (1 - p) alpha x``, p = sigmoid(x); x (..., n, m), alpha (..., m).
 
     The statistics inside p are fixed to mean 0 and variance 1: those of a client's batch of four would be noise.
     """
     p, _ = sigmoid(x)
+    alpha = alpha[..., None, :]
     gate = alpha + (1 - alpha) * p
 
     def back(dy: Floats) -> tuple[Floats, Floats]:
         slope = gate + (1 - alpha) * x * p * (1 - p)
-        return dy * slope, _sum_leading(dy * x * (1 - p))
+        return dy * slope, _over_samples(dy * x * (1 - p))
 
     return x * gate, back
 
@@ -60,13 +71,14 @@ def dice(x: Floats, alpha: Floats) -> tuple[Floats, Back2]:
 def normalize(x: Floats, gamma: Floats, beta: Floats) -> tuple[Floats, Back3]:
     """BatchNorm with fixed statistics, mean 0 and variance 1, as the released code runs it.
 
-    Back gives (dx, dgamma, dbeta).
+    gamma, beta: (..., m) for x (..., n, m). Back gives (dx, dgamma, dbeta).
     """
+    gamma, beta = gamma[..., None, :], beta[..., None, :]
     scaled = x * x.dtype.type(1 / np.sqrt(1 + NORM_EPSILON))
 
     def back(dy: Floats) -> tuple[Floats, Floats, Floats]:
         dx = dy * gamma * x.dtype.type(1 / np.sqrt(1 + NORM_EPSILON))
-        return dx, _sum_leading(dy * scaled), _sum_leading(dy)
+        return dx, _over_samples(dy * scaled), _over_samples(dy)
 
     return scaled * gamma + beta, back
 
@@ -80,11 +92,17 @@ def masked_softmax(scores: Floats, mask: NDArray[np.bool_]) -> tuple[Floats, Bac
     return y, lambda dy: y * (dy - (dy * y).sum(axis=-1, keepdims=True))
 
 
-def cross_entropy(logits: Floats, labels: NDArray[np.bool_]) -> tuple[float, Floats]:
-    """Mean softmax cross-entropy of logits (B, 2) against labels (B,), in nats, and its gradient (B, 2)."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    batch, column = np.arange(len(labels)), labels.astype(np.intp)
-    gradient: Floats = np.exp(log_p)
-    gradient[batch, column] -= 1
-    return -float(log_p[batch, column].mean()), gradient / len(labels)
+def cross_entropy(
+    logits: Floats, labels: NDArray[np.bool_], real: NDArray[np.bool_] | None = None
+) -> tuple[Floats, Floats]:
+    """Mean softmax cross-entropy (...,) of logits (..., B, 2) against labels (..., B), in nats, and its gradient.
+
+    Where ``real`` (..., B) is false a sample is padding and counts nothing.
+    """
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    chosen = np.stack([~labels, labels], axis=-1)
+    real = np.ones(labels.shape, np.bool_) if real is None else real
+    share = (real / np.maximum(real.sum(axis=-1, keepdims=True), 1)).astype(logits.dtype)
+    loss: Floats = -(np.where(chosen, log_p, 0).sum(axis=-1) * share).sum(axis=-1)
+    return loss, (np.exp(log_p) - chosen) * share[..., None]

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .attention import attention
-from .layers import Floats, dice, linear, normalize
+from .layers import Back, Floats, dice, linear, normalize, split
 
 HIDDEN = (200, 80)
 ATTENTION_HIDDEN = (80, 40)
-
-Back: TypeAlias = Callable[[Floats], tuple[Floats, Floats, Floats, dict[str, Floats]]]
 
 
 def shapes(width: int) -> dict[str, tuple[int, ...]]:
@@ -36,11 +32,8 @@ def dense_size(width: int) -> int:
 
 
 def views(dense: Floats, width: int) -> dict[str, Floats]:
-    """The parameters by name, as views into the flat vector ``dense`` (D,)."""
-    layout = shapes(width)
-    ends = np.cumsum([prod(shape) for shape in layout.values()])
-    parts = np.split(dense, ends[:-1])
-    return {name: part.reshape(shape) for part, (name, shape) in zip(parts, layout.items(), strict=True)}
+    """The parameters by name, as views into ``dense`` (..., D): see `layers.split`."""
+    return split(dense, shapes(width))
 
 
 def forward(
@@ -48,13 +41,15 @@ def forward(
 ) -> tuple[Floats, Back]:
     """Logits (B, 2) of "no click" and "click" for user (B, d), target (B, 2d), history (B, L, 2d), mask (B, L).
 
-    Where ``mask`` is false ``history`` must be 0. Input of the first layer, 9d wide (Niu et al. 2019, section 5):
+    All may have leading axes of as many models, as ``p`` then has. Where ``mask`` is false ``history`` must be 0.
+    Input of the first layer, 9d wide (Niu et al. 2019, section 5):
     [user, target, sum of history, target * sum, attention-pooled history].
     Back gives (d_user, d_target, d_history, dp); d_history is not masked.
     """
-    total = history.sum(axis=1)
+    total = history.sum(axis=-2)
     pooled, attend = attention(target, history, mask, p)
-    x0, norm = normalize(np.hstack([user, target, total, target * total, pooled]), p["norm.gamma"], p["norm.beta"])
+    features = np.concatenate([user, target, total, target * total, pooled], axis=-1)
+    x0, norm = normalize(features, p["norm.gamma"], p["norm.beta"])
     z1, back1 = linear(x0, p["fc1.w"], p["fc1.b"])
     x1, dice1 = dice(z1, p["fc1.alpha"])
     z2, back2 = linear(x1, p["fc2.w"], p["fc2.b"])
@@ -69,11 +64,11 @@ def forward(
         dz1, d["fc1.alpha"] = dice1(dx1)
         dx0, d["fc1.w"], d["fc1.b"] = back1(dz1)
         dx, d["norm.gamma"], d["norm.beta"] = norm(dx0)
-        width = user.shape[1]
-        d_user, d_target, d_total, d_product, d_pooled = np.split(dx, np.array([1, 3, 5, 7]) * width, axis=1)
+        width = user.shape[-1]
+        d_user, d_target, d_total, d_product, d_pooled = np.split(dx, np.array([1, 3, 5, 7]) * width, axis=-1)
         dq, dk, d_attention = attend(d_pooled)
         d_target = d_target + d_product * total + dq
         d_total = d_total + d_product * target
-        return d_user, d_target, dk + d_total[:, None], d | d_attention
+        return d_user, d_target, dk + d_total[..., None, :], d | d_attention
 
     return logits, back

@@ -12,8 +12,9 @@ from securefl.cli.export import exporter
 from securefl.datasets.clicklog import Samples
 from securefl.datasets.synthetic import synthetic_click_log
 from securefl.engine import local
+from securefl.errors import ConfigurationError
 from securefl.inference import Ranker, load_submodel
-from securefl.models import DIN, TableSlice, Weights
+from securefl.models import DIN, LogisticRegression, TableSlice, Weights
 
 if TYPE_CHECKING:
     from test_cli_demo import Command
@@ -43,6 +44,15 @@ def test_what_is_exported_ranks_as_the_trainer_does(tmp_path: Path) -> None:
     trained = local.Trained(model, Weights(dense, weights.tables), users)
     exporter(log, tmp_path)(trained)
     ranked_like_the_trainer(tmp_path, trained)
+
+
+def test_a_model_that_sessions_do_not_run_is_not_exported(tmp_path: Path) -> None:
+    log = synthetic_click_log("small", seed=0)
+    model = LogisticRegression(log.category, log.categories)
+    trained = local.Trained(model, model.init(0), np.zeros((log.users, 2), np.float32))
+    with pytest.raises(ConfigurationError, match=r'--export: .* use training\.model="din"'):
+        exporter(log, tmp_path)(trained)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -41,8 +41,9 @@ def both(log: ClickLog, **settings: object) -> list[tuple[RunSummary, Trained]]:
         {"cohort.dropout": 0.35, "secagg.threshold": 4, "cohort.rounds": 4},
         {"cohort.dropout": 0.2, "secagg.setting": "malicious", "cohort.clients": 20, "cohort.rounds": 3},
         {"cohort.rounds": 2, "training.strategy": "FedSubAvg"},
+        {"cohort.rounds": 2, "training.model": "logistic"},
     ],
-    ids=["semi_honest", "malicious", "FedSubAvg"],
+    ids=["semi_honest", "malicious", "FedSubAvg", "logistic"],
 )
 def test_a_plain_run_is_the_secure_one_bit_for_bit(log: ClickLog, settings: dict[str, object]) -> None:
     (secure, trained), (plain, bare) = both(log, **settings)
