@@ -44,6 +44,7 @@ class Label(enum.Enum):
     BINDING = b"securefl/v1/binding"  # hash: what an update's masks are bound to
     CONSISTENCY = b"securefl/v1/consistency"  # signed: what a survivor was told of a sum
     PLAN = b"securefl/v1/plan"  # hash of a submodel plan
+    ENROLMENT = b"securefl/v1/enrolment"  # signed: an identity answers at this node of an engine
     SIMULATION = b"securefl/v1/simulation"  # key: labelled random streams of a seeded simulation
 
     CHECKPOINT = b"securefl/v1/checkpoint"  # hash of what a kept run was made from, and of its model's file

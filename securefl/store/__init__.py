@@ -10,6 +10,7 @@ from securefl.store.journal import SqliteJournal
 from securefl.store.ledger import SqliteLedger
 from securefl.store.lock import FolderLock
 from securefl.store.memo import SqliteMemo
+from securefl.store.node import NodeStore, read_registry, write_registry
 from securefl.store.spool import FileSpool
 
 __all__ = [
@@ -22,6 +23,9 @@ __all__ = [
     "Checkpoint",
     "FolderLock",
     "replace_file",
+    "NodeStore",
+    "read_registry",
+    "write_registry",
     "SqliteDisclosures",
     "Disclosure",
     "Rows",

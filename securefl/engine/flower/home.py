@@ -1,0 +1,108 @@
+"""Where a node's client finds what outlives a message: its folder, or in a simulation Flower's own state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from flwr.app import ConfigRecord, Context
+
+import dp
+from securefl.crypto import Identity
+from securefl.errors import ConfigurationError
+from securefl.secagg.journal import InMemoryJournal, Journal
+from securefl.store import NodeStore
+
+FOLDER: Final = "securefl-home"
+"""In a node's `--node-config`: the folder of its `NodeStore`."""
+SIMULATION: Final = "securefl-simulation"
+"""In the run's configuration: nodes without a folder make their identities up and believe the server's registry."""
+STATE: Final = "securefl.home"
+
+
+class Home(Protocol):
+    """What a client keeps between messages."""
+
+    deployed: bool
+    """False in a simulation, which protects nobody."""
+
+    @property
+    def identity(self) -> Identity:
+        """Its signing key."""
+
+    @property
+    def registry(self) -> frozenset[bytes] | None:
+        """Who is registered; None where the server's word is taken for it."""
+
+    @property
+    def journal(self) -> Journal:
+        """Marks of sessions and answers."""
+
+    @property
+    def memo(self) -> dp.Memo:
+        """Permanent answers."""
+
+    @property
+    def ledger(self) -> dp.Ledger | None:
+        """What it has spent; None refuses nothing."""
+
+
+@contextmanager
+def home(context: Context) -> Iterator[Home]:
+    """The home of the node that `context` belongs to. A node with a folder is never taken for a simulated one."""
+    folder = context.node_config.get(FOLDER)
+    if folder is not None:
+        with NodeStore(str(folder)) as store:
+            yield store
+    elif context.run_config.get(SIMULATION) is True:
+        simulated = SimulatedHome(context)
+        try:
+            yield simulated
+        finally:
+            simulated.save()
+    else:
+        raise ConfigurationError(
+            f"node-config: {FOLDER} is missing: name the folder of this node's store; a simulation sets "
+            f"{SIMULATION}=true in the run's configuration"
+        )
+
+
+class SimulatedHome:
+    """A made-up client in `context.state`, as long as Flower keeps it."""
+
+    deployed, registry, ledger = False, None, None
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        saved: dict[str, Any] = dict(context.state.config_records.get(STATE, {}))
+        self._key = Ed25519PrivateKey.from_private_bytes(saved["key"]) if saved else Ed25519PrivateKey.generate()
+        self.identity = Identity(self._key)
+        self.journal, self.memo = _Journal(), _Memo()
+        if saved:
+            self.journal.load(saved["journal"])
+            self.memo.load(saved["memo"])
+
+    def save(self) -> None:
+        """Put everything back."""
+        self._context.state.config_records[STATE] = ConfigRecord(
+            {"key": self._key.private_bytes_raw(), "journal": self.journal.dump(), "memo": self.memo.dump()}
+        )
+
+
+class _Journal(InMemoryJournal):
+    def dump(self) -> bytes:
+        return msgspec.msgpack.encode((self._stages, self._answers))
+
+    def load(self, data: bytes) -> None:
+        self._stages, self._answers = msgspec.msgpack.decode(data, type=tuple[dict[bytes, int], set[tuple[bytes, str]]])
+
+
+class _Memo(dp.InMemoryMemo):
+    def dump(self) -> bytes:
+        return msgspec.msgpack.encode(self._answers)
+
+    def load(self, data: bytes) -> None:
+        self._answers = msgspec.msgpack.decode(data, type=dict[int, int])
