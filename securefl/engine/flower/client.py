@@ -53,8 +53,8 @@ class SecureClient:
     """Answers every message of this engine: `SecureClient(arrays=...).register(app)`.
 
     `arrays`: gives this node's part in plain sums. `rounds`: gives it in submodel rounds, from the application's
-    records and the context. `limits` and `submodel_limits` are the node's own bounds. A frame above `max_bytes` is
-    refused.
+    records of each message and the context. `limits` and `submodel_limits` are the node's own bounds. A frame above
+    `max_bytes` is refused.
     """
 
     def __init__(

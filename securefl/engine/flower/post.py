@@ -22,7 +22,7 @@ from securefl.wire import MAX_BYTES
 
 BATCH: Final = 50
 """Messages pushed at once: bounds the memory of a step."""
-FIRST_PAUSE: Final = 0.05
+FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 1.0
 """Seconds between two looks for replies: they grow while nothing comes."""
 
