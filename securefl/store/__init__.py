@@ -1,4 +1,4 @@
-"""What must outlive a process, in SQLite, and what does not fit into memory: answers, spending, sessions, uploads."""
+"""What must outlive a process, in SQLite, and what does not fit into memory: answers, spending, sessions, updates."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from securefl.store.lock import FolderLock
 from securefl.store.memo import SqliteMemo
 from securefl.store.node import NodeStore, read_registry, write_registry
 from securefl.store.spool import FileSpool
+from securefl.store.updates import Remembered, SqliteUpdates
 
 __all__ = [
     "FileSpool",
@@ -30,4 +31,6 @@ __all__ = [
     "Disclosure",
     "Rows",
     "Run",
+    "Remembered",
+    "SqliteUpdates",
 ]

@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 
 from dp import Budget, PrivacyError, Release, Sensitivity, Skellam, TwoStage
 from securefl.errors import SecureFLError
-from securefl.store import Disclosure, SqliteDisclosures, SqliteEventLog, SqliteJournal, SqliteLedger, SqliteMemo
+from securefl.store import (
+    Disclosure,
+    SqliteDisclosures,
+    SqliteEventLog,
+    SqliteJournal,
+    SqliteLedger,
+    SqliteMemo,
+    SqliteUpdates,
+)
 
 ITEMS, BITS = np.arange(40), (np.arange(40) % 2).astype(np.int8)
 BUDGET = Budget(TwoStage.parse("7/8"), set_size=3)
@@ -56,11 +64,23 @@ def disclose(rounds: SqliteDisclosures) -> None:
     rounds.append(run, Disclosure(0, True, ("a", "b"), {"a": "m"}, ITEMS, ("a",)))
 
 
+def fill_updates(updates: SqliteUpdates) -> None:
+    updates.begin(ONE)
+    updates.propose(OTHER, ITEMS)
+
+
+def use_updates(updates: SqliteUpdates) -> None:
+    updates.recall()
+    updates.settle(included=True)
+    updates.recall()
+
+
 STORES = {
     "journal": Store(SqliteJournal, fill_journal, use_journal),
     "memo": Store(lambda path: SqliteMemo(path, "me"), lambda memo: memo.remember(ITEMS, BITS), use_memo),
     "ledger": Store(lambda path: SqliteLedger(path, "me", BUDGET), charge, charge),
     "event log": Store(SqliteEventLog, lambda log: log.append(("drop", ONE, b"")), list),
+    "updates": Store(SqliteUpdates, fill_updates, use_updates),
     "disclosures": Store(SqliteDisclosures, disclose, lambda rounds: (rounds.runs(), list(rounds))),
 }
 
