@@ -22,6 +22,8 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
     """1-based number of the round."""
     exact: bool
     """Every sum that was opened equals, in the ring, the sum of the survivors' clear inputs."""
+    checked: bool = True
+    """False where nobody could look: over a network no party has the clear inputs. `exact` is then only not refuted."""
     completed: bool
     """False if too few clients survived: nothing was opened after that point and the model did not change."""
     abort: str | None

@@ -81,7 +81,7 @@ class SecureClient:
             with home(context) as own:
                 match envelope.kind:
                     case "enrolment":
-                        frames = [enrol_here(own, envelope, context.node_id)]
+                        frames = [enrol_here(own, envelope, context)]
                     case "sums":
                         frames = self._sum(envelope, own, request, context)
                     case "round":

@@ -13,6 +13,7 @@ from typing import Any
 
 from flwr.app import RecordDict
 
+from securefl.engine.exchange import keep_everything
 from securefl.engine.flower.carriage import Envelope, Kind
 from securefl.engine.flower.post import Pause, Post, Reply
 from securefl.engine.flower.watching import Step, Watch
@@ -47,6 +48,10 @@ class Session:
     to_server: Codec[Any]
     attach: Callable[[Any], Attached] = lambda _: NOTHING
     max_bytes: int = MAX_BYTES
+    loses: Callable[[bytes, Any], bool] = keep_everything
+    """Loss rule of a simulation: whether an answer is lost on its way."""
+    on_sent: Callable[[bytes, Any, int, bool], None] = lambda *_: None
+    """Sees every frame that arrives: client, message, bytes, whether it goes up."""
     left: dict[bytes, str] = field(default_factory=dict)
     """Clients that are not heard any more, and why."""
     outcome: ProtocolError | None = None
@@ -54,10 +59,11 @@ class Session:
     step: Step | None = None
     began: float = field(default_factory=time.monotonic)
 
-    def content(self, message: Any) -> tuple[RecordDict, int]:
+    def content(self, name: bytes, message: Any) -> tuple[RecordDict, int]:
         """A message of the server as Flower carries it, and its bytes."""
         beside = self.attach(message)
         frame = self.to_client.encode(message)
+        self.on_sent(name, message, len(frame), False)
         envelope = Envelope(self.kind, self.server.session, frame, beside.plan, beside.registry)
         return envelope.content(beside.request), len(frame) + len(beside.plan) + len(beside.registry)
 
@@ -70,6 +76,9 @@ class Session:
             return self._refuse(name, str(error))
         if len(answers) != 1:
             return self._refuse(name, f"{len(answers)} answers to one message")
+        if self.loses(name, answers[0]):
+            return self._refuse(name, "its answer was lost")
+        self.on_sent(name, answers[0], len(frames[0]), True)
         outgoing = self.server.receive(name, answers[0])
         if name in self.server.faults:
             self.left[name] = self.server.faults[name]
@@ -157,7 +166,7 @@ class Driver:
 
         def contents() -> Iterator[tuple[int, RecordDict]]:
             for node, name in reached.items():
-                content, size = session.content(outgoing[name])
+                content, size = session.content(name, outgoing[name])
                 step.bytes_down += size
                 yield node, content
 

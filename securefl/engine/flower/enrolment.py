@@ -5,7 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+import msgspec
+from flwr.app import Context
 
 from securefl.crypto import CryptoError, verify
 from securefl.engine.flower.carriage import Envelope
@@ -23,6 +27,8 @@ class Enrolment(Message, frozen=True, tag=40):
 
     identity: Bytes32
     deployed: bool
+    seat: Annotated[int, msgspec.Meta(ge=-1, le=1 << 40)]
+    """Flower's `partition-id` of the node, where data is dealt out by it; -1 without."""
     signature: Bytes64
 
 
@@ -35,6 +41,8 @@ class Enrolled:
 
     nodes: dict[bytes, int] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
+    seats: dict[int, int] = field(default_factory=dict)
+    """By `partition-id`, the node; the first one if two nodes have the same."""
     simulated: bool = False
     """Whether no node has a store: then the registry is what the server says."""
 
@@ -43,12 +51,13 @@ class Enrolled:
         return b"".join(sorted(cohort)) if self.simulated else b""
 
 
-def enrol_here(own: Home, envelope: Envelope, node: int) -> bytes:
+def enrol_here(own: Home, envelope: Envelope, context: Context) -> bytes:
     """The client's part: the frame of its answer."""
     if not envelope.frame.startswith(bytes((VERSION,))):
         raise MessageError(f"the server speaks another version of this protocol; this node speaks {VERSION}")
-    signature = own.identity.sign(Label.ENROLMENT, envelope.session, node)
-    return _codec.encode(Enrolment(own.identity.public, own.deployed, signature))
+    signature = own.identity.sign(Label.ENROLMENT, envelope.session, context.node_id)
+    seat = context.node_config.get("partition-id", -1)
+    return _codec.encode(Enrolment(own.identity.public, own.deployed, seat if isinstance(seat, int) else -1, signature))
 
 
 def enrol(post: Post, nodes: Iterable[int], deadline: float, registry: Collection[bytes] | None = None) -> Enrolled:
@@ -64,8 +73,9 @@ def enrol(post: Post, nodes: Iterable[int], deadline: float, registry: Collectio
             _LOG.warning("a node is not enrolled: %s", error)
         else:
             cohort.nodes[answer.identity] = reply.node
+            cohort.seats.setdefault(answer.seat, reply.node)
             deployed.append(answer.deployed)
-    return Enrolled(cohort.nodes, cohort.refused, simulated=not any(deployed))
+    return replace(cohort, simulated=not any(deployed))
 
 
 def _checked(reply: Reply, nonce: bytes, registry: Collection[bytes] | None, present: Collection[bytes]) -> Enrolment:

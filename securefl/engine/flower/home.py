@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final, Protocol
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,7 +15,7 @@ import dp
 from securefl.crypto import Identity
 from securefl.errors import ConfigurationError
 from securefl.secagg.journal import InMemoryJournal, Journal
-from securefl.store import NodeStore
+from securefl.store import NodeStore, replace_file
 
 FOLDER: Final = "securefl-home"
 """In a node's `--node-config`: the folder of its `NodeStore`."""
@@ -48,6 +49,31 @@ class Home(Protocol):
     @property
     def ledger(self) -> dp.Ledger | None:
         """What it has spent; None refuses nothing."""
+
+
+def keep(context: Context, name: str, data: bytes) -> None:
+    """Leave bytes of the application where the node's client lives: in its folder, or in a simulation's state."""
+    folder = context.node_config.get(FOLDER)
+    if folder is None:
+        context.state.config_records[f"{STATE}.{name}"] = ConfigRecord({"data": data})
+    else:
+        replace_file(Path(str(folder)) / name, data, FOLDER)
+
+
+def kept(context: Context, name: str) -> bytes | None:
+    """What was left there under this name, or None."""
+    folder = context.node_config.get(FOLDER)
+    if folder is None:
+        record = context.state.config_records.get(f"{STATE}.{name}")
+        return None if record is None else cast(bytes, record["data"])
+    with suppress(FileNotFoundError):
+        return (Path(str(folder)) / name).read_bytes()
+    return None
+
+
+def is_deployed(context: Context) -> bool:
+    """Whether the node has a folder of its own."""
+    return FOLDER in context.node_config
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
 from securefl import submodel
+from securefl.engine.exchange import keep_everything
 from securefl.engine.flower.driver import Attached, Driver, Session
 from securefl.engine.flower.enrolment import Enrolled, enrol
 from securefl.engine.flower.sums import Terms
@@ -31,6 +32,8 @@ class SecureRound:
     """Nodes whose update is in the sums."""
     lost: Mapping[int, str]
     """By node whose update is not, why."""
+    silent: frozenset[int]
+    """Survivors that were not heard to the end."""
     failure: ProtocolError | None
     server: SubmodelServer
     """The machine itself: what it learned of the union, who is who."""
@@ -55,13 +58,16 @@ def secure_round(
     request: RecordDict | None = None,
     terms: Terms | None = None,
     enrolled: Enrolled | None = None,
+    loses: Callable[[bytes, Any], bool] = keep_everything,
+    on_sent: Callable[[bytes, Any, int, bool], None] = lambda *_: None,
 ) -> SecureRound:
     """One round with the nodes' `SecureClient(rounds=...)`. The model is not changed: that is a strategy's business.
 
     `params`: from `plan.params`, for as many clients as there are nodes, or more. Of `terms` only deadline, patience,
     `max_bytes`, registry and watch are used. `request`: small records of the application that go with every message;
-    no mask is bound to them, what clients must agree on belongs in `plan.training`. Raises `ConfigurationError` for
-    what cannot be kept, `TransportError` if the SuperLink is gone.
+    no mask is bound to them, what clients must agree on belongs in `plan.training`. `loses`, `on_sent`: see
+    `driver.Session`. Raises `ConfigurationError` for what cannot be kept, `TransportError` if the SuperLink is
+    gone.
     """
     terms = terms or Terms()
     post, wanted = terms.post(grid), frozenset(nodes)
@@ -78,6 +84,7 @@ def secure_round(
         return Attached(registry=registry if isinstance(message, RoundInvitation) else b"", request=request)
 
     session = Session("round", server, chosen, submodel.to_client, submodel.to_server, attach, terms.max_bytes)
+    session.loses, session.on_sent = loses, on_sent
     Driver(post, terms.deadline, terms.watch).run([session])
     return _result(session, server, enrolled)
 
@@ -90,4 +97,5 @@ def _result(session: Session, server: SubmodelServer, enrolled: Enrolled) -> Sec
         for name, node in session.nodes.items()
         if node not in survivors
     }
-    return SecureRound(sums, survivors, enrolled.refused | lost, session.outcome, server)
+    silent = survivors & {session.nodes[name] for name in session.left}
+    return SecureRound(sums, survivors, enrolled.refused | lost, silent, session.outcome, server)
