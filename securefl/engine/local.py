@@ -28,7 +28,7 @@ from securefl.federation.records import RunSummary
 from securefl.federation.setup import Setup
 from securefl.federation.strategy import Weigh
 from securefl.federation.training import Played, Training
-from securefl.models import ClickModel, Weights
+from securefl.models import Model, Weights
 from securefl.store import SqliteDisclosures
 from securefl.submodel import SubmodelServer
 
@@ -37,7 +37,7 @@ from securefl.submodel import SubmodelServer
 class Trained:
     """What a run leaves behind: the shared weights, and every user's private embedding, float32 (users, d)."""
 
-    model: ClickModel
+    model: Model
     weights: Weights
     embeddings: NDArray[np.float32]
 
@@ -49,16 +49,18 @@ def run(
     *,
     processes: int = 1,
     plain: bool = False,
+    model: Model | None = None,
     keep: Callable[[Trained], None] | None = None,
     disclosures: SqliteDisclosures | None = None,
 ) -> RunSummary:
     """Train for `config.cohort.rounds` rounds, client work spread over `processes`; `keep` gets what was trained.
 
     `plain`: the same rounds without masks, keys and messages; with a seed the model is the same, bit for bit.
+    `model`: another than the configured one, such as a `models.torch.TorchModel`.
     `disclosures`: where each round leaves what it released, for an audit of the run.
     Raises `ConfigurationError` before anything starts. The result does not depend on `processes`.
     """
-    setup = Setup.of(config, log)
+    setup = Setup.of(config, log, model=model)
     training = Training(setup)
     with fleet(setup, training.state.strategy.weigh, processes, plain=plain) as phones:
         record = None if disclosures is None else _new_record(setup, disclosures)

@@ -15,7 +15,7 @@ from securefl.errors import ConfigurationError
 from securefl.federation.availability import Alternating, Always, Availability, Diurnal, Trace
 from securefl.federation.planning import click_model, expected_union, round_params, round_plan, union_plan
 from securefl.federation.randomness import Randomness
-from securefl.models import ClickModel
+from securefl.models import Model
 from securefl.secagg import Params
 from securefl.submodel import SubmodelPlan
 from securefl.transcript import Label, digest
@@ -30,7 +30,7 @@ class Setup:
     config: Config
     log: ClickLog
     random: Randomness
-    model: ClickModel
+    model: Model
     maps: Mapping[str, NDArray[np.int64]]
     """The public map of each table after the first."""
     plan: SubmodelPlan
@@ -38,19 +38,20 @@ class Setup:
     available: Availability
 
     @classmethod
-    def of(cls, config: Config, log: ClickLog, key: bytes | None = None) -> Setup:
-        """`key`: of a run that is taken up again. Raises `ConfigurationError` for settings that contradict each other
-        or do not fit the data.
+    def of(cls, config: Config, log: ClickLog, key: bytes | None = None, model: Model | None = None) -> Setup:
+        """`key`: of a run that is taken up again. `model`: another than the configured one.
+
+        Raises `ConfigurationError` for settings that contradict each other or do not fit the data.
         """
         validate(config)
         check_population(config, log.users)
         check_histories(config, log)
-        random, maps = Randomness(config.cohort.seed, key), {"categories": log.category}
-        model = click_model(config.training, log.category, log.categories)
+        random = Randomness(config.cohort.seed, key)
+        model = click_model(config.training, log.category, log.categories) if model is None else model
         expected = expected_union(config, log, random.generator("expected union"))
-        plan = round_plan(config, model, maps, union_plan(config, model.tables[0], expected))
+        plan = round_plan(config, model, model.maps, union_plan(config, model.tables[0], expected))
         available = availability(config.availability, log.users, random.generator("availability"))
-        return cls(config, log, random, model, maps, plan, round_params(config, plan), available)
+        return cls(config, log, random, model, model.maps, plan, round_params(config, plan), available)
 
     @property
     def source(self) -> bytes:

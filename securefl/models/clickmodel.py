@@ -65,6 +65,11 @@ class ClickModel(ABC):
         return items, TableSpec("categories", self.categories, self.width)
 
     @property
+    def maps(self) -> dict[str, NDArray[np.int64]]:
+        """The row of `categories` of each item."""
+        return {"categories": self.category}
+
+    @property
     def dense_size(self) -> int:
         """D."""
         return sum(map(prod, self.network.shapes(self.width).values()))

@@ -148,7 +148,7 @@ class Descent:
         with np.errstate(over="ignore", invalid="ignore"):  # `step` looks at the result
             for _ in range(epochs):
                 losses[...] = 0
-                for places in _shuffled(sizes, batch, rngs):
+                for places in shuffled(sizes, batch, rngs):
                     part = pad(samples, places)
                     losses[: len(places)] += part.real.sum(axis=1) * self.step(weights.first(len(places)), part)
         if not weights.finite():  # no step has looked at what the last one left
@@ -165,7 +165,7 @@ def _spread(rate: Floats, parameter: NDArray[np.float32]) -> Floats:
     return rate.reshape(*rate.shape, *(1,) * (parameter.ndim - rate.ndim))
 
 
-def _shuffled(sizes: Sequence[int], batch: int, rngs: Sequence[Any]) -> Iterator[NDArray[np.int64]]:
+def shuffled(sizes: Sequence[int], batch: int, rngs: Sequence[Any]) -> Iterator[NDArray[np.int64]]:
     """For each step: places of samples (clients that still have some, at most ``batch``), -1 where there is none."""
     first, steps = np.cumsum([0, *sizes]), -(-max(sizes) // batch)
     places = np.full((len(sizes), steps * batch), -1)

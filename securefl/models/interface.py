@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -123,6 +123,10 @@ class Model(Protocol):
     @property
     def tables(self) -> tuple[TableSpec, ...]:
         """The tables; the first holds one row per item."""
+
+    @property
+    def maps(self) -> Mapping[str, NDArray[np.int64]]:
+        """For each further table, the row that goes with each item, (items,): public."""
 
     @property
     def dense_size(self) -> int:

@@ -16,7 +16,10 @@ PACKAGES = ("native", "bloom", "dp", "psu", "securefl")
 SOURCES = (".py", ".c", ".h", ".html", ".css", ".js", ".toml")
 MAX_LINES = 400
 MAX_EXAMPLE_LINES = 40
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+EXAMPLES = [
+    pytest.param(path, marks=[pytest.mark.needs("torch")] if "torch" in path.stem else [], id=path.stem)
+    for path in sorted((ROOT / "examples").glob("*.py"))
+]
 
 
 def test_import_rules_hold() -> None:
@@ -40,7 +43,7 @@ def test_no_file_is_too_long(package: str) -> None:
     assert not {name: lines for name, lines in lengths.items() if lines > MAX_LINES}
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_example_is_short_and_runs(example: Path, tmp_path: Path) -> None:
     assert line_count(example) < MAX_EXAMPLE_LINES
     command = [sys.executable, "-W", "error", example]
