@@ -52,7 +52,7 @@ def train(
         setup = Setup.of(config, log, None if origin is None else bytes.fromhex(origin["key"]))
         training, before = Training(setup), len(lines(directory))
         if origin is None:
-            origin = _begin(folder, setup, disclosures, plain=plain)
+            origin = _begin(folder, training, setup, disclosures, plain=plain)
         else:
             _check_same(folder, origin, _identity(setup, disclosures, plain=plain))
         kept = folder.restore(training.state, setup.model)
@@ -92,7 +92,9 @@ def _identity(setup: Setup, disclosures: SqliteDisclosures | None, *, plain: boo
     }
 
 
-def _begin(folder: RunFolder, setup: Setup, disclosures: SqliteDisclosures | None, *, plain: bool) -> dict[str, Any]:
+def _begin(
+    folder: RunFolder, training: Training, setup: Setup, disclosures: SqliteDisclosures | None, *, plain: bool
+) -> dict[str, Any]:
     """A new run. The name of its phones' memory goes into the ledger: it changes only if that is lost."""
     number = (
         None
@@ -104,6 +106,7 @@ def _begin(folder: RunFolder, setup: Setup, disclosures: SqliteDisclosures | Non
         "ledger_run": number,
         "memory": secrets.token_hex(8),
         "memo": None,
+        "about": training.about(plain=plain),
     }
     if setup.random.private:
         with SqliteMemo(folder.path / MEMO, "") as memo:

@@ -16,17 +16,33 @@ from msgspec import MsgspecError
 from numpy.typing import NDArray
 
 from securefl.errors import ConfigurationError
-from securefl.federation.records import RoundRecord, read_line, to_line
+from securefl.federation.metrics import lines
+from securefl.federation.records import RoundRecord, RunSummary, read_line, to_line
+from securefl.federation.summary import summarize
 from securefl.federation.training import State
 from securefl.federation.weights import load_arrays, load_weights, model_file
 from securefl.models import Model
 from securefl.store import Checkpoint, FolderLock, SqliteCheckpoints, replace_file
 from securefl.transcript import Label, digest
 
-__all__ = ["MEMO", "RunFolder"]
+__all__ = ["MEMO", "RunFolder", "read_run"]
 
 STATE, MEMO = "run.db", "memo.db"
 Arrays = Mapping[str, NDArray[Any]]
+
+
+def read_run(path: Path) -> RunSummary:
+    """How far the run in a folder has come, also while it goes on. Raises ConfigurationError if none is kept there."""
+    if not (path / STATE).is_file():
+        raise ConfigurationError(f"run {path}: none is kept there; name a folder that securefl train --run was given")
+    with SqliteCheckpoints(path / STATE) as state:
+        origin = state.origin()
+    if origin is None:
+        raise ConfigurationError(f"run {path}: it has not begun; wait for its first round")
+    try:
+        return summarize(list(map(read_line, lines(path))), **origin["about"])
+    except MsgspecError:
+        raise ConfigurationError(f"run {path}: its metrics are damaged; its next start writes them anew") from None
 
 
 class RunFolder:

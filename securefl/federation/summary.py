@@ -5,43 +5,46 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from statistics import fmean
+from typing import TypedDict, Unpack
 
 from dp import TwoStage
 from securefl.federation.records import PHASES, RoundRecord, RunSummary
 
 
-def summarize(
-    rounds: Sequence[RoundRecord],
-    *,
-    auc_start: float | None,
-    full_model_bytes: int,
-    epsilon_ever: float,
-    private: bool,
-    plain: bool = False,
-    data: Mapping[str, int | float | str],
-    settings: Mapping[str, object],
-) -> RunSummary:
+class About(TypedDict):
+    """What of a summary does not come from its rounds."""
+
+    auc_start: float | None
+    full_model_bytes: int
+    epsilon_ever: float
+    private: bool
+    plain: bool
+    data: Mapping[str, int | float | str]
+    settings: Mapping[str, object]
+
+
+def summarize(rounds: Sequence[RoundRecord], **about: Unpack[About]) -> RunSummary:
     """Means are over the rounds that completed; counts and seconds are sums over all of them."""
     done = [r for r in rounds if r.completed]
     return RunSummary(
         exact=all(r.exact for r in rounds),
         rounds=len(rounds),
         rounds_completed=len(done),
-        auc_start=auc_start,
-        auc_end=rounds[-1].auc if rounds else auc_start,
+        auc_start=about["auc_start"],
+        auc_end=rounds[-1].auc if rounds else about["auc_start"],
         bytes_up_per_client=_mean(done, lambda r: r.bytes_up_per_client),
         bytes_down_per_client=_mean(done, lambda r: r.bytes_down_per_client),
-        full_model_bytes=full_model_bytes,
+        full_model_bytes=about["full_model_bytes"],
         union_size=_mean(done, lambda r: r.union_size),
         rows_left_out=_mean(done, lambda r: r.rows_left_out),
         epsilon_claims_round=max((r.epsilon_claims_round for r in rounds), default=inf),
-        epsilon_claims_ever=epsilon_ever,
+        epsilon_claims_ever=about["epsilon_ever"],
         dropouts={phase: sum(r.dropouts[phase] for r in rounds) for phase in PHASES},
         seconds={phase: sum(r.seconds[phase] for r in rounds) for phase in PHASES},
-        private=private and not plain,
-        plain=plain,
-        data=dict(data),
-        settings=dict(settings),
+        private=about["private"] and not about["plain"],
+        plain=about["plain"],
+        data=dict(about["data"]),
+        settings=dict(about["settings"]),
         per_round=list(rounds),
     )
 

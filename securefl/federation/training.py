@@ -22,7 +22,7 @@ from securefl.federation.progress import Progress
 from securefl.federation.records import RoundRecord, RunSummary
 from securefl.federation.setup import Setup
 from securefl.federation.strategy import RowStrategy, strategy_of
-from securefl.federation.summary import not_begun, summarize
+from securefl.federation.summary import About, not_begun, summarize
 from securefl.models import Weights
 from securefl.submodel import RoundSums
 
@@ -102,9 +102,12 @@ class Training:
 
     def summary(self, *, plain: bool = False) -> RunSummary:
         """Of the rounds so far; `plain`: they were carried out without masks."""
+        return summarize(self.state.records, **self.about(plain=plain))
+
+    def about(self, *, plain: bool) -> About:
+        """What of a summary is known before the first round."""
         setup = self._setup
-        return summarize(
-            self.state.records,
+        return About(
             auc_start=self.state.auc_start,
             full_model_bytes=full_model_bytes(setup.params, setup.model, setup.plan.ring_bits),
             epsilon_ever=float(setup.plan.two_stage.epsilon_ever()),

@@ -1,9 +1,10 @@
-"""The curves of a long run: what is drawn over its rounds, and what each says aloud."""
+"""The curves of long runs: what is drawn over their rounds, and what each picture says aloud."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from securefl.report import numbers
@@ -11,101 +12,135 @@ from securefl.report import numbers
 if TYPE_CHECKING:
     from securefl.federation.records import RoundRecord, RunSummary
 
-__all__ = ["Curve", "best", "curves", "title"]
+__all__ = ["Curve", "Line", "best", "curves", "title"]
+
+Value = Callable[["RoundRecord"], float | None]
+Runs = Mapping[str, "RunSummary"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Points (round, value) under a name, rounds ascending."""
+
+    name: str
+    points: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One picture: lines over rounds, each (name, points)."""
+    """One picture over rounds."""
 
-    id: str
+    name: str
     title: str
     says: str
-    lines: tuple[tuple[str, tuple[tuple[int, float], ...]], ...]
+    lines: tuple[Line, ...]
     text: Callable[[float], str]
     """A value, as people read it."""
     reference: tuple[str, float] | None = None
     """A dotted line, if there is something to compare with."""
-    floor: float | None = None
-    """Where the vertical axis begins; None = near the values."""
+    from_zero: bool = True
 
     @property
     def spoken(self) -> str:
         """First, last and extreme values, for those who cannot see it."""
-        parts = [_spoken(name, points, self.text) for name, points in self.lines]
-        return f"{self.title}: " + "; ".join(parts)
+        return f"{self.title}: " + "; ".join(_spoken(line, self.text) for line in self.lines)
 
 
-def curves(summary: RunSummary) -> list[Curve]:
-    """What there is to draw; a curve without points is left out."""
-    return [curve for curve in _all(summary) if any(points for _, points in curve.lines)]
+def curves(runs: Runs) -> list[Curve]:
+    """What there is to draw of one run, or of several together; a picture without points is left out."""
+    pictures = (_auc(runs), _loss(runs), _bytes(runs), _survivors(runs), _union(runs), _seconds(runs), _epsilon(runs))
+    return [curve for curve in pictures if any(line.points for line in curve.lines)]
 
 
-def _all(summary: RunSummary) -> list[Curve]:
-    rounds = summary.per_round
-    start = () if summary.auc_start is None else ((0, summary.auc_start),)
-    auc = start + _points(rounds, lambda r: r.auc)
-    finished = [record for record in rounds if record.completed]
-    found = [
-        Curve("auc", "How well the model ranks", "AUC on held-out clicks; round 0 is before training.",
-              (("AUC", auc),), numbers.auc_short, ("guessing", 0.5)),
-        Curve("loss", "Loss", "Mean loss of those that trained, on their own samples, in nats.",
-              (("loss", _points(rounds, lambda r: r.loss)),), lambda value: f"{value:.3f}"),
-        Curve("bytes", "Bytes per client", "One client, one round: up to the server, and down to the client.",
-              (("up", _points(finished, lambda r: r.bytes_up_per_client)),
-               ("down", _points(finished, lambda r: r.bytes_down_per_client))), numbers.size, floor=0),
-        Curve("survivors", "Survivors", "Clients that answered every message, of those invited.",
-              (("finished", _points(rounds, lambda r: r.finishers)),), numbers.whole,
-              ("invited", float(max((r.clients for r in rounds), default=0))), 0),
-        Curve("union", "Union", "Items that the clients of a round held between them.",
-              (("items", _points(finished, lambda r: r.union_size)),), numbers.whole, floor=0),
-        Curve("seconds", "Seconds", "One round of the simulation: all clients and the server on one machine.",
-              (("seconds", _points(rounds, lambda r: sum(r.seconds.values()))),), numbers.seconds, floor=0),
-    ]  # fmt: skip
-    return found if summary.plain else [*found, _epsilon(summary)]
-
-
-def _epsilon(summary: RunSummary) -> Curve:
-    ever = summary.epsilon_claims_ever
-    spent = _points(summary.per_round, lambda r: r.epsilon_claims_spent)
-    finite = tuple(point for point in spent if point[1] != float("inf"))
-    return Curve(
-        "epsilon",
-        "What claims have revealed",
-        "Epsilon of one item, of the client that was invited most often; from the claims alone.",
-        (("spent", finite),),
-        numbers.epsilon,
-        ("ever", ever) if finite and ever != float("inf") else None,
-        0,
+def _auc(runs: Runs) -> Curve:
+    lines = _lines(runs, lambda record: record.auc)
+    starts = ((0, run.auc_start) for run in runs.values())
+    begun = tuple(
+        Line(line.name, ((0, start), *line.points) if start is not None else line.points)
+        for line, (_, start) in zip(lines, starts, strict=True)
     )
+    says = "AUC on held-out clicks; round 0 is before training."
+    return Curve("auc", "How well the model ranks", says, begun, numbers.auc_short, ("guessing", 0.5), False)
 
 
-def title(summary: RunSummary) -> str:
-    """How far the run has come."""
-    planned = summary.settings["cohort"]["rounds"]  # type: ignore[index]  # a table of settings
-    failed = summary.rounds - summary.rounds_completed
-    state = "plain, without masks" if summary.plain else "all sums exact" if summary.exact else "A SUM IS NOT EXACT"
-    return f"{summary.rounds} of {planned} rounds, {failed} of them unfinished: {state}"
+def _loss(runs: Runs) -> Curve:
+    says = "Mean loss of those that trained, each on its own samples, in nats. It is in no message."
+    lines = _lines(runs, lambda record: record.loss)
+    return Curve("loss", "Loss while training", says, lines, lambda value: f"{value:.3f}", None, False)
 
 
-def best(summary: RunSummary) -> str:
+def _bytes(runs: Runs) -> Curve:
+    if len(runs) == 1:
+        (run,) = runs.values()
+        up = _lines({"up": run}, lambda record: record.bytes_up_per_client, finished=True)
+        lines = up + _lines({"down": run}, lambda record: record.bytes_down_per_client, finished=True)
+        says = "One client, one round: up to the server, and down to the client."
+    else:
+        lines = _lines(runs, lambda r: r.bytes_up_per_client + r.bytes_down_per_client, finished=True)
+        says = "One client, one round, up and down together. Runs without masks send no keys."
+    return Curve("bytes", "Bytes per client", says, lines, numbers.size)
+
+
+def _survivors(runs: Runs) -> Curve:
+    most = max((record.clients for run in runs.values() for record in run.per_round), default=0)
+    lines = _lines(runs, lambda record: record.finishers)
+    says = "Clients that answered every message, of those invited."
+    return Curve("survivors", "Survivors", says, lines, numbers.whole, ("invited", float(most)))
+
+
+def _union(runs: Runs) -> Curve:
+    lines = _lines(runs, lambda record: record.union_size, finished=True)
+    return Curve("union", "Union", "Items that the clients of a round held between them.", lines, numbers.whole)
+
+
+def _seconds(runs: Runs) -> Curve:
+    lines = _lines(runs, lambda record: sum(record.seconds.values()))
+    return Curve("seconds", "Seconds", "One round: all clients and the server on one machine.", lines, numbers.seconds)
+
+
+def _epsilon(runs: Runs) -> Curve:
+    masked = {name: run for name, run in runs.items() if not run.plain}
+    lines = _lines(masked, lambda r: r.epsilon_claims_spent if isfinite(r.epsilon_claims_spent) else None)
+    ceilings = {run.epsilon_claims_ever for run in masked.values()}
+    ever = ceilings.pop() if len(ceilings) == 1 else None
+    says = "Epsilon of one item, of the client that was invited most often; from the claims alone."
+    reference = None if ever is None or not isfinite(ever) else ("ever", ever)
+    return Curve("epsilon", "What claims have revealed", says, lines, numbers.epsilon, reference)
+
+
+def title(run: RunSummary) -> str:
+    """How far a run has come."""
+    failed = run.rounds - run.rounds_completed
+    state = "plain, without masks" if run.plain else "all sums exact" if run.exact else "A SUM IS NOT EXACT"
+    return f"{run.rounds} rounds, {failed or 'none'} of them unfinished: {state}"
+
+
+def best(run: RunSummary) -> str:
     """The highest AUC of a judged round, and when."""
-    judged = [(record.auc, record.round) for record in summary.per_round if record.auc is not None]
+    judged = [(record.auc, record.round) for record in run.per_round if record.auc is not None]
     if not judged:
         return ""
     highest, number = max(judged, key=lambda pair: (pair[0], -pair[1]))
     return f", {numbers.auc(highest)} at best (round {number})"
 
 
-def _points(rounds: Sequence[RoundRecord], of: Callable[[RoundRecord], float | None]) -> tuple[tuple[int, float], ...]:
-    values = ((record.round, of(record)) for record in rounds)
-    return tuple((number, float(value)) for number, value in values if value is not None)
+def _lines(runs: Runs, of: Value, *, finished: bool = False) -> tuple[Line, ...]:
+    """`finished`: only of rounds that completed."""
+    return tuple(
+        Line(name, tuple(_points([record for record in run.per_round if record.completed or not finished], of)))
+        for name, run in runs.items()
+    )
 
 
-def _spoken(name: str, points: Sequence[tuple[int, float]], text: Callable[[float], str]) -> str:
-    if not points:
-        return f"{name} unknown"
-    (first, begun), (last, ended) = points[0], points[-1]
-    values = [value for _, value in points]
+def _points(records: Sequence[RoundRecord], of: Value) -> list[tuple[int, float]]:
+    values = ((record.round, of(record)) for record in records)
+    return [(number, float(value)) for number, value in values if value is not None]
+
+
+def _spoken(line: Line, text: Callable[[float], str]) -> str:
+    if not line.points:
+        return f"{line.name} unknown"
+    (first, begun), (last, ended) = line.points[0], line.points[-1]
+    values = [value for _, value in line.points]
     between = f"between {text(min(values))} and {text(max(values))}"
-    return f"{name} {text(begun)} in round {first}, {text(ended)} in round {last}, {between}"
+    return f"{line.name} {text(begun)} in round {first}, {text(ended)} in round {last}, {between}"

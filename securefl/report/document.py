@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,12 +14,19 @@ if TYPE_CHECKING:
     from securefl.audit import Audit
     from securefl.federation.records import RunSummary
 
-__all__ = ["to_json", "read_audit"]
+__all__ = ["to_json", "runs_to_json", "read_audit"]
 
 
 def to_json(told: RunSummary | Audit) -> str:
     """Two-space indented JSON, one trailing newline, keys in the order of their class."""
     return json.dumps(to_plain(msgspec.to_builtins(told)), indent=2, allow_nan=False) + "\n"
+
+
+def runs_to_json(runs: Mapping[str, RunSummary]) -> str:
+    """One run as `to_json` has it; several by name."""
+    if len(runs) == 1:
+        return to_json(*runs.values())
+    return json.dumps(to_plain(msgspec.to_builtins(dict(runs))), indent=2, allow_nan=False) + "\n"
 
 
 def read_audit(text: str | bytes) -> Audit:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from runs import go
+from keptruns import go
 
 from securefl.federation.metrics import Metrics
 from securefl.store.database import Database

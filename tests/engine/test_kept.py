@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keptruns import PLAN, answers, go, metrics, model, phones, same, tiny, tiny_log
 from numpy.random import default_rng
-from runs import PLAN, answers, go, metrics, model, phones, same, tiny, tiny_log
 
 from securefl.audit import audit
 from securefl.datasets.synthetic import synthetic_click_log
