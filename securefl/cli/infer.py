@@ -107,14 +107,15 @@ def _begins_with(path: Path, magic: bytes) -> bool:
 def _tables(timing: Timing, *, profile: bool) -> list[Table]:
     from rich.table import Table
 
+    from securefl.inference.planning import Table as Operations
+
     summary = Table(box=None, show_header=False, pad_edge=False)
     summary.add_column(style="dim")
     for name, value in timing.lines():
         summary.add_row(name, value)
     if not profile:
         return [summary]
-    table = Table("operation", "backend", "algorithm", "expected, us", "median, us", "why", box=None, pad_edge=False)
+    table = Table(*Operations.COLUMNS, box=None, pad_edge=False)
     for row in timing.operations:
-        taken = "" if row.seconds is None else f"{row.seconds * 1e6:.1f}"
-        table.add_row(row.name, row.backend, row.algorithm, f"{row.expected * 1e6:.1f}", taken, row.reason)
+        table.add_row(*row.cells())
     return [summary, table]

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .errors import ModelError
 from .graph import Array
 
 __all__ = ["Arena", "Block", "place"]
 
 ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector."""
+MAX_BYTES = 1 << 32
+"""Of an arena: what asks for more is refused before anything is allocated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,12 @@ def place(blocks: Sequence[Block]) -> tuple[dict[str, int], int]:
 
 
 class Arena:
-    """The memory, and where everything lies in it."""
+    """The memory, and where everything lies in it. Raises ModelError above MAX_BYTES."""
 
     def __init__(self, blocks: Sequence[Block]) -> None:
         self._offsets, self.bytes = place(blocks)
+        if self.bytes > MAX_BYTES:
+            raise ModelError(f"activations need {self.bytes} bytes, at most {MAX_BYTES}; split the model or its batch")
         memory = np.zeros(self.bytes + ALIGNMENT, np.uint8)
         start = -memory.ctypes.data % ALIGNMENT
         self._memory = memory[start : start + self.bytes]

@@ -34,7 +34,7 @@ def calibrated(kernels: Kernels) -> Rates:
     path = _folder() / f"inference-{VERSION}-{kernels.name}-{_machine()}.json"
     try:
         rates = msgspec.json.decode(path.read_bytes(), type=Rates)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         rates = measure(kernels)
         _keep(path, rates)
     return rates if len(rates.product) == kernels.tile_rows else measure(kernels)

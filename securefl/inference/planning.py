@@ -19,7 +19,7 @@ from .rules import rewrite
 from .schedule import Part, assign, parts
 from .settings import Settings
 
-__all__ = ["Plan", "Row", "make_plan", "rows"]
+__all__ = ["Plan", "Row", "Table", "make_plan", "rows"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,24 @@ class Row:
     reason: str
     seconds: float | None = None
     """As `Session.profile` measured them."""
+
+    def cells(self) -> tuple[str, ...]:
+        """What a table shows, in the order of Table.COLUMNS; times in microseconds."""
+        measured = "" if self.seconds is None else f"{self.seconds * 1e6:.1f}"
+        return (self.name, self.backend, self.algorithm, f"{self.expected * 1e6:.1f}", measured, self.reason)
+
+
+class Table(tuple[Row, ...]):
+    """Rows; as text, a table."""
+
+    __slots__ = ()
+
+    COLUMNS = ("operation", "backend", "algorithm", "expected, us", "median, us", "why")
+
+    def __str__(self) -> str:
+        lines = [self.COLUMNS, *(row.cells() for row in self)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
 
 @dataclass(frozen=True)
@@ -83,13 +101,16 @@ def make_plan(graph: Graph, settings: Settings, rates: Rates, prepared: dict[str
     return Plan(graph, laid_out, memory, cut, tuple(done), saved, held)
 
 
-def rows(plan: Plan) -> list[Row]:
-    """A line for every operation."""
-    found = list[Row]()
-    for part, operation in plan.each():
-        choice = operation.choice
-        found.append(Row(operation.name, part.backend.name, choice.algorithm, choice.seconds, choice.reason))
-    return found
+def rows(plan: Plan, seconds: Sequence[float] | None = None) -> Table:
+    """A line for every operation; `seconds` are what they took."""
+    each = [(part.backend.name, operation) for part, operation in plan.each()]
+    taken = [None] * len(each) if seconds is None else seconds
+    return Table(
+        Row(
+            operation.name, backend, operation.choice.algorithm, operation.choice.seconds, operation.choice.reason, time
+        )
+        for (backend, operation), time in zip(each, taken, strict=True)
+    )
 
 
 def _backends(settings: Settings, native: Backend, rates: Rates) -> Sequence[Backend]:

@@ -95,7 +95,7 @@ def load_prepared(path: str | Path, **settings: Any) -> Session:
     constants = {name: _array(content, start, name, stored) for name, stored in header.constants.items()}
     prepared = {name: _array(content, start, name, stored) for name, stored in header.prepared.items()}
     inputs = {name: Spec(shape, _dtype(name, kind)) for name, (kind, shape) in header.inputs.items()}
-    nodes = [Node(n.op, n.inputs, n.outputs, _attributes(n.attributes)) for n in header.nodes]
+    nodes = [Node(n.op, _present(n.inputs), n.outputs, _attributes(n.attributes)) for n in header.nodes]
     if any(not node.outputs or not node.outputs[0] for node in nodes):
         raise ModelError(f"{path}: a node has no output")
     in_order = ordered(nodes, [*inputs, *constants], header.outputs)
@@ -118,7 +118,7 @@ def _header(content: memoryview, path: Path) -> tuple[Header, int]:
         raise ModelError(f"{path} is no prepared model, or one of another version")
     try:
         header = msgspec.json.decode(content[16 : 16 + size], type=Header)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         raise ModelError(f"{path}: the header is damaged: {error}") from None
     return header, -(-(16 + size) // ALIGNMENT) * ALIGNMENT
 
@@ -138,6 +138,11 @@ def _array(content: memoryview, start: int, name: str, stored: Stored) -> Array:
     if stored.offset % ALIGNMENT or first + size > len(content):
         raise ModelError(f"array {name!r} does not lie inside the file")
     return np.frombuffer(content[first : first + size], dtype).reshape(stored.shape)
+
+
+def _present(inputs: tuple[str, ...]) -> tuple[str, ...]:
+    """Without the absent ones at the end."""
+    return inputs[: max((place for place, name in enumerate(inputs, 1) if name), default=0)]
 
 
 def _attributes(given: dict[str, int | float | str | tuple[int, ...]]) -> dict[str, Attribute]:

@@ -20,7 +20,7 @@ from .calibration import calibrated
 from .cost import typical
 from .errors import InputError
 from .graph import Array, Graph, Spec
-from .planning import Plan, Row, make_plan, rows
+from .planning import Plan, Table, make_plan, rows
 from .settings import Settings, checked
 
 __all__ = ["Session"]
@@ -115,15 +115,15 @@ class Session:
                 found[name] = random.integers(0, place.limit or 2, spec.shape).astype(spec.dtype)
         return found
 
-    def plan(self) -> list[Row]:
-        """What runs each node: backend, algorithm, why, and what the cost model expects."""
+    def plan(self) -> Table:
+        """What runs each node: backend, algorithm, why, and what the cost model expects. Prints as a table."""
         return rows(self._plan)
 
     def seconds(self, inputs: Mapping[str, Array]) -> float:
         """What one run takes, NumPy to NumPy."""
         return _seconds(lambda: self.run(inputs))
 
-    def profile(self, inputs: Mapping[str, Array], runs: int = 20) -> list[Row]:
+    def profile(self, inputs: Mapping[str, Array], runs: int = 20) -> Table:
         """The same, with the median seconds of each over some runs, one kernel call at a time."""
         self.run(inputs)
         taken = list[list[float]]()
@@ -131,8 +131,7 @@ class Session:
             for _ in range(runs):
                 self._set(inputs)
                 taken.append([_seconds(operation.run) for operation in self._plan.operations])
-        measured = [median(column) for column in zip(*taken, strict=True)]
-        return [replace(row, seconds=seconds) for row, seconds in zip(rows(self._plan), measured, strict=True)]
+        return rows(self._plan, [median(column) for column in zip(*taken, strict=True)])
 
     @property
     def rewritten(self) -> Graph:

@@ -70,5 +70,5 @@ def time_session(session: Session, runs: int, *, profile: bool = False) -> Timin
         weight_bytes=memory.weights,
         conversions=session.conversions,
         transfers=session.transfers,
-        operations=session.profile(inputs) if profile else session.plan(),
+        operations=list(session.profile(inputs) if profile else session.plan()),
     )

@@ -61,6 +61,12 @@ def test_the_whole_model_becomes_nine_nodes_of_which_one_is_the_attention() -> N
     assert saved["fuse_attention"] > 20
 
 
+@pytest.mark.parametrize(("candidates", "history"), [(1, 1), (1, 100), (64, 50), (500, 100)])
+def test_all_of_it_runs_on_our_kernels(candidates: int, history: int) -> None:
+    session = Session(din_graph(trained(0).submodel(), candidates, history))
+    assert {row.backend for row in session.plan()} == {"native"}
+
+
 def test_an_absent_target_has_the_row_of_an_average_item() -> None:
     model = trained(1, held=10)
     absent = np.setdiff1d(np.arange(ITEMS), model.items)[:1]

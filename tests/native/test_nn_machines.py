@@ -46,3 +46,15 @@ def test_built_for_arm_with_neon_they_are_right(tmp_path: Path) -> None:
     assert len(checked("qemu-aarch64", program).splitlines()) == 3
     listed = subprocess.run(["aarch64-linux-gnu-objdump", "-d", program], capture_output=True, text=True, check=True)  # noqa: S607
     assert "fmla" in listed.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.needs("cc", "nm")
+@pytest.mark.parametrize("source", KERNELS, ids=lambda source: source.stem)
+def test_kernels_call_nothing_that_allocates(source: Path, tmp_path: Path) -> None:
+    """Nor anything else of the C library but copying, filling and the stack's guard."""
+    subprocess.run(["cc", "-std=gnu11", "-O2", f"-I{CSRC}", "-c", source, "-o", tmp_path / "o"], check=True)  # noqa: S607
+    listed = subprocess.run(["nm", "-u", tmp_path / "o"], capture_output=True, text=True, check=True)  # noqa: S607
+    called = {line.split()[-1].partition("@")[0] for line in listed.stdout.splitlines()}
+    allowed = {"memcpy", "memset", "__stack_chk_fail", "__cpu_model", "__cpu_indicator_init", "_GLOBAL_OFFSET_TABLE_"}
+    assert {name for name in called if not name.startswith("sfl_nn_")} <= allowed

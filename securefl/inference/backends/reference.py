@@ -12,7 +12,7 @@ from .interface import Buffers, Choice, Layout, Operation
 
 __all__ = ["NumpyBackend"]
 
-SECONDS_A_CALL, SECONDS_A_BYTE, SECONDS_A_PRODUCT = 5e-6, 4e-10, 5e-10
+SECONDS_A_CALL, SECONDS_A_BYTE, SECONDS_A_PRODUCT, SECONDS_A_COMPARISON = 5e-6, 4e-10, 5e-10, 3e-9
 """What NumPy takes on an ordinary core. It only has to lose against kernels that are made for the operator."""
 
 
@@ -27,9 +27,13 @@ class NumpyBackend:
         return True
 
     def cost(self, graph: Graph, node: Node) -> Choice:
-        """By bytes written and products formed."""
+        """By bytes written, products formed, and comparisons of a search."""
         moved = sum(graph.specs[name].bytes for name in (*node.inputs, *node.outputs) if name in graph.specs)
         seconds = SECONDS_A_CALL + SECONDS_A_BYTE * moved + SECONDS_A_PRODUCT * products(graph, node)
+        if node.op == "Locate":
+            seconds += (
+                SECONDS_A_COMPARISON * graph.specs[node.inputs[0]].size * graph.specs[node.inputs[1]].size.bit_length()
+            )
         return Choice("numpy", seconds)
 
     def layouts(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..graph import Graph, Node
 from ..operators import compute
 from .matching import Matcher
@@ -16,8 +18,6 @@ def fold_constants(graph: Graph) -> Graph:
     for node in graph.nodes:
         small = sum(graph.specs[name].bytes for name in node.outputs) <= FOLD_AT_MOST
         if node.op == "Shape":
-            import numpy as np
-
             constants[node.outputs[0]] = np.array(graph.specs[node.inputs[0]].shape, np.int64)
         elif small and all(not name or name in constants for name in node.inputs):
             results = compute(node, [constants[name] if name else None for name in node.inputs])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from native.nn import Kernels, Program
+from native.nn import Kernels, NNError, Program
 
 from ...cost import Rates
+from ...errors import ModelError
 from ...graph import Array, Graph, Node
 from ..interface import Buffers, Choice, Layout, Operation
 from . import dense, embedding, images, shaping
@@ -43,10 +44,13 @@ class NativeBackend:
         return layouts_of(self._context(graph), node, have)
 
     def prepare(self, graph: Graph, nodes: Sequence[Node], buffers: Buffers) -> list[Operation]:
-        """Weights packed, jobs checked."""
+        """Weights packed, jobs checked. Raises ModelError for weights of a damaged file, which fit no kernel."""
         context, operations = self._context(graph), list[Operation]()
         for node in nodes:
             lowering = LOWERINGS[node.op]
-            steps = tuple(lowering.steps(context, node, buffers))
+            try:
+                steps = tuple(lowering.steps(context, node, buffers))
+            except NNError as error:
+                raise ModelError(f"{node}: {error}") from None
             operations.append(Operation(str(node), lowering.cost(context, node), Program(steps).run, steps))
         return operations

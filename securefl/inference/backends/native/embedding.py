@@ -49,7 +49,7 @@ def _locate(c: Context, node: Node, buffers: Buffers) -> Steps:
 
 def _locate_cost(c: Context, node: Node) -> Choice:
     keys, rows = c.graph.specs[node.inputs[0]].size, c.graph.specs[node.inputs[1]].size
-    return Choice("binary search", c.rates.step + keys * (1 + rows.bit_length()) * 1.5e-9)
+    return Choice("binary search", c.rates.step + keys * (1 + rows.bit_length()) * 1e-9)
 
 
 def _attends(c: Context, node: Node) -> bool:
