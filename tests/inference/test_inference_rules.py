@@ -72,14 +72,14 @@ def test_a_perceptron_is_its_layers() -> None:
         Node("MatMul", ("x", "w1"), ("a",)),
         Node("Add", ("a", "b1"), ("b",)),
         Node("Sigmoid", ("b",), ("c",)),
-        Node("Gemm", ("c", "w2", "b2"), ("d",), {"transB": 1}),
-        Node("Mul", ("d", "scale"), ("e",)),
+        Node("Mul", ("c", "scale"), ("d",)),
+        Node("Gemm", ("d", "w2", "b2"), ("e",), {"transB": 1}),
         Node("Relu", ("e",), ("f",)),
         Node("MatMul", ("f", "w3"), ("g",)),
         Node("Softmax", ("g",), ("y",), {"axis": 1}),
     ]
     constants = {"w1": floats(20, 33), "b1": floats(33), "w2": floats(17, 33), "b2": floats(17)}
-    constants |= {"scale": floats(17), "w3": floats(17, 5)}
+    constants |= {"scale": floats(33), "w3": floats(17, 5)}
     graph = Graph(tuple(nodes), {"x": Spec((4, 20))}, ("y",), constants).with_specs()
     assert ops(rewrite(graph)[0]) == ["Linear", "Linear", "Linear", "Softmax"]
     same(graph)
