@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from math import exp
+from typing import Any
 
 import msgspec
 
@@ -187,6 +188,12 @@ class Advice:
         return abort_probability(self.proposed.config)
 
     @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """What the proposal sets, by section and name; the rest keeps its default."""
+        tables = {section: msgspec.to_builtins(getattr(self.proposed.config, section)) for section in SETTINGS}
+        return {section: {name: tables[section][name] for name in names} for section, names in SETTINGS.items()}
+
+    @property
     def toml(self) -> str:
         """The proposal as a file that demo and audit take."""
         return "".join(_lines(self))
@@ -265,14 +272,13 @@ def _sparse(wish: Wish) -> tuple[int, int] | None:
 
 
 def _lines(advice: Advice) -> Iterator[str]:
-    wish, config = advice.wish, advice.proposed.config
+    wish = advice.wish
     yield f"# {wish.clients} clients, {wish.corrupt} corrupt, {wish.dropout:g} lost, epsilon {wish.epsilon:g} ever.\n"
     if wish.shards > 1:
         yield f"# One of {wish.shards} shards.\n"
-    for section, names in SETTINGS.items():
-        table = msgspec.to_builtins(getattr(config, section))
+    for section, table in advice.settings.items():
         yield f"\n[{section}]\n"
-        yield from (f"{name} = {_toml(table[name])}\n" for name in names)
+        yield from (f"{name} = {_toml(value)}\n" for name, value in table.items())
 
 
 def _toml(value: object) -> str:

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from securefl.errors import ConfigurationError
+
 __all__ = ["advise"]
 
 WHO, WHAT, OUTPUT = "Who takes part", "What to protect", "Where the result goes"
@@ -31,7 +33,8 @@ def advise(
     malicious: Annotated[
         bool, typer.Option("--malicious", rich_help_panel=WHO, help="The server may lie to clients.")
     ] = False,
-    toml: Annotated[Path | None, _option(OUTPUT, "FILE", "The proposal, for demo and audit.")] = None,
+    toml: Annotated[Path | None, _option(OUTPUT, "FILE", "The proposal, for demo, train and audit.")] = None,
+    json: Annotated[str | None, _option(OUTPUT, "FILE", "Everything as JSON; - for standard output.")] = None,
 ) -> None:
     """Propose parameters: threshold, degree, ring, union plan, odds, and what they cost.
 
@@ -49,12 +52,19 @@ def advise(
     """
     from securefl.audit.adviser import Wish
     from securefl.audit.adviser import advise as propose
-    from securefl.cli.console import stdout
-    from securefl.report import advice_table, check_writable, write_text
+    from securefl.cli.console import stderr, stdout
+    from securefl.report import advice_table, advice_to_json, check_writable, write_text
 
-    if toml is not None:
-        check_writable(toml, "--toml")
+    if json not in (None, "-") and str(toml) == json:
+        raise ConfigurationError("--json: it needs a file of its own; name one")
+    for option, path in (("--toml", toml), ("--json", None if json in (None, "-") else Path(str(json)))):
+        if path is not None:
+            check_writable(path, option)
     advice = propose(Wish(clients, dropout, corrupt, epsilon, universe, typical_set, union, categories, malicious, dim))
-    stdout().print(advice_table(advice))
+    (stderr() if json == "-" else stdout()).print(advice_table(advice))
+    if json == "-":
+        typer.echo(advice_to_json(advice), nl=False)
+    elif json is not None:
+        write_text(Path(json), advice_to_json(advice), "--json")
     if toml is not None:
         write_text(toml, advice.toml, "--toml")

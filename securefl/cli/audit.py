@@ -28,7 +28,7 @@ def _option(panel: str, metavar: str, text: str, *names: str) -> Any:
 def audit(
     config: Annotated[Path | None, typer.Argument(metavar="CONFIG.toml", show_default=False)] = None,
     preset: Annotated[str | None, _option(WHAT, "NAME", "Shipped settings: small, taobao or paper.")] = None,
-    ledger: Annotated[Path | None, _option(WHAT, "FILE", "A run as well: what demo --ledger recorded.")] = None,
+    ledger: Annotated[Path | None, _option(WHAT, "FILE", "A run as well: what demo or train --ledger recorded.")] = None,
     assign: Annotated[list[str] | None, _option(WHAT, "KEY=VALUE", "Any other setting; repeatable.", "--set")] = None,
     rounds: Annotated[int | None, _option(HOW, "R", "Rounds that are planned. [dim]default: cohort.rounds")] = None,
     empirical: Annotated[
@@ -75,7 +75,7 @@ def _opened(ledger: Path | None) -> AbstractContextManager[SqliteDisclosures | N
     from securefl.store import SqliteDisclosures
 
     if ledger is not None and not ledger.exists():  # opening would make it
-        raise ConfigurationError(f"--ledger: {ledger} is not there; name a file that demo --ledger wrote")
+        raise ConfigurationError(f"--ledger: {ledger} is not there; name a file that demo or train --ledger wrote")
     return nullcontext() if ledger is None else SqliteDisclosures(ledger)
 
 

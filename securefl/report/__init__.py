@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from securefl.report.advice_document import advice_to_json
 from securefl.report.advice_table import advice_table
 from securefl.report.audit_page import render_audit
 from securefl.report.audit_table import audit_table
@@ -20,6 +21,7 @@ __all__ = [
     "training_table",
     "audit_table",
     "advice_table",
+    "advice_to_json",
     "render_page",
     "render_audit",
     "render_training",

@@ -198,6 +198,27 @@ def test_advise_proposes_with_the_cost_and_what_else_there_was(command: Command,
     assert command("audit", path).code == 4
 
 
+def test_advice_as_json_says_what_the_table_says(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    outcome = command("advise", *WISH, "--toml", path, "--json", "-")
+    assert outcome.code == 0
+    told, config = json.loads(outcome.out, parse_constant=refuse), load(path)
+    assert "an index: eps" in outcome.err
+    assert told["wish"]["clients"] == config.cohort.clients
+    assert told["proposed"]["settings"]["secagg"]["threshold"] == config.threshold
+    assert told["proposed"]["row_floor"] == config.row_floor_of(config.cohort.clients)
+    assert told["proposed"]["epsilon_ever"] == pytest.approx(float(config.response.epsilon_ever()))
+    assert 0 < told["abort_probability"] < 1e-3
+    assert len(told["others"]) >= 5
+    assert all(offer["bytes_up"] > 0 < offer["bytes_down"] for offer in told["others"])
+    assert told["proposed"]["union"]["kind"] in ("bitmap", "filter")
+    same = command("advise", *WISH, "--json", tmp_path / "advice.json")
+    assert json.loads((tmp_path / "advice.json").read_text()) == told
+    assert "an index: eps" in same.out
+    clash = command("advise", *WISH, "--toml", tmp_path / "x", "--json", tmp_path / "x")
+    assert (clash.code, one_sentence(clash)) == (2, "securefl: --json: it needs a file of its own; name one")
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
