@@ -32,17 +32,19 @@ class InMemoryMemo:
     """A memo that lasts as long as the process: for tests and simulations, never for a deployed client."""
 
     def __init__(self) -> None:
-        self._answers: dict[int, int] = {}
+        self._indices, self._answers = np.zeros(0, np.int64), np.zeros(0, np.int8)
 
     def recall(self, indices: NDArray[np.int64], /) -> NDArray[np.int8]:
         """See `Memo.recall`."""
-        wanted = check_indices(indices, "indices", error=MemoError).tolist()
-        return np.fromiter((self._answers.get(index, -1) for index in wanted), np.int8, len(wanted))
+        wanted = check_indices(indices, "indices", error=MemoError)
+        found = np.isin(wanted, self._indices, assume_unique=True)
+        answers = np.full(wanted.shape, -1, np.int8)
+        answers[found] = self._answers[np.searchsorted(self._indices, wanted[found])]
+        return answers
 
     def known(self) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
         """Every index that was answered for, ascending, and its answer: to keep a simulation."""
-        indices = np.array(sorted(self._answers), np.int64)
-        return indices, self.recall(indices)
+        return self._indices.copy(), self._answers.copy()
 
     def remember(self, indices: NDArray[np.int64], answers: NDArray[np.int8], /) -> None:
         """See `Memo.remember`."""
@@ -50,7 +52,10 @@ class InMemoryMemo:
         known = self.recall(indices)
         if np.any((known >= 0) & (known != answers)):
             raise MemoError("an index already has the other permanent answer")
-        self._answers.update(zip(indices.tolist(), answers.tolist(), strict=True))
+        new = known < 0
+        places = np.searchsorted(self._indices, indices[new])
+        self._answers = np.insert(self._answers, places, answers[new])
+        self._indices = np.insert(self._indices, places, indices[new])
 
 
 def check_answers(indices: ArrayLike, answers: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int8]]:

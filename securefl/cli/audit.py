@@ -28,7 +28,7 @@ def _option(panel: str, metavar: str, text: str, *names: str) -> Any:
 def audit(
     config: Annotated[Path | None, typer.Argument(metavar="CONFIG.toml", show_default=False)] = None,
     preset: Annotated[str | None, _option(WHAT, "NAME", "Shipped settings: small, taobao or paper.")] = None,
-    ledger: Annotated[Path | None, _option(WHAT, "FILE", "A run as well: what demo or train --ledger recorded.")] = None,
+    ledger: Annotated[Path | None, _option(WHAT, "FILE", "A run as well: what --ledger recorded.")] = None,
     assign: Annotated[list[str] | None, _option(WHAT, "KEY=VALUE", "Any other setting; repeatable.", "--set")] = None,
     rounds: Annotated[int | None, _option(HOW, "R", "Rounds that are planned. [dim]default: cohort.rounds")] = None,
     empirical: Annotated[

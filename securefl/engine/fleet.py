@@ -176,7 +176,7 @@ class LocalFleet:
                 self._embeddings[user] = own["embedding"]
             if "asked" in own:
                 self._memos[user] = dp.InMemoryMemo()
-                self._memos[user].remember(own["asked"], own["answers"])
+                self._memos[user].remember(np.cumsum(own["asked"]), own["answers"])
 
     def close(self) -> None:
         """Close the file of permanent answers, if there is one."""
@@ -188,7 +188,8 @@ class LocalFleet:
         if user in self._embeddings:
             kept["embedding"] = self._embeddings[user]
         if user in self._memos:
-            kept["asked"], kept["answers"] = self._memos[user].known()
+            indices, kept["answers"] = self._memos[user].known()
+            kept["asked"] = np.diff(indices, prepend=0)  # steps: they compress well
         return kept
 
     def _trainer(self, user: int) -> Train:

@@ -6,6 +6,7 @@ between checkpoints (the metrics, a simulation's ledger) is cut back to the last
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -96,7 +97,7 @@ class RunFolder:
                 "or begin anew in another folder"
             )
         state.weights = load_weights(data, model, str(self.path / point.model))
-        phones = {user: load_arrays(data, self.path / STATE) for user, data in self._state.phones().items()}
+        phones = {user: self._phone(data) for user, data in self._state.phones().items()}
         state.records = list(map(self._record, self._state.records()))
         state.auc_start = point.facts["auc_start"]
         self._fill(state, load_arrays(point.arrays, self.path / STATE))
@@ -116,7 +117,7 @@ class RunFolder:
         facts = {"auc_start": state.auc_start}
         point = Checkpoint(done, name, digest(Label.CHECKPOINT, data), facts, safetensors.numpy.save(arrays))
         records = [to_line(record) for record in state.records[0 if last is None else last.round :]]
-        packed = {user: safetensors.numpy.save(dict(kept)) for user, kept in phones.items()}
+        packed = {user: zlib.compress(safetensors.numpy.save(dict(kept)), 1) for user, kept in phones.items()}
         self._state.save(point, records, packed)
         if last is not None and last.model != name:
             (self.path / last.model).unlink(missing_ok=True)
@@ -129,6 +130,12 @@ class RunFolder:
                 f"run {self.path}: {path.name} cannot be read: {error.strerror}; restore it, or begin anew in another "
                 "folder"
             ) from None
+
+    def _phone(self, packed: bytes) -> dict[str, NDArray[Any]]:
+        try:
+            return load_arrays(zlib.decompress(packed), self.path / STATE)
+        except zlib.error:
+            raise ConfigurationError(f"run {self.path / STATE}: damaged; restore the file") from None
 
     def _record(self, line: str) -> RoundRecord:
         try:

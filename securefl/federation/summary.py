@@ -31,7 +31,7 @@ def summarize(rounds: Sequence[RoundRecord], **about: Unpack[About]) -> RunSumma
         rounds=len(rounds),
         rounds_completed=len(done),
         auc_start=about["auc_start"],
-        auc_end=rounds[-1].auc if rounds else about["auc_start"],
+        auc_end=next((r.auc for r in reversed(rounds) if r.auc is not None), None if rounds else about["auc_start"]),
         bytes_up_per_client=_mean(done, lambda r: r.bytes_up_per_client),
         bytes_down_per_client=_mean(done, lambda r: r.bytes_down_per_client),
         full_model_bytes=about["full_model_bytes"],

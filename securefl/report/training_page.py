@@ -51,7 +51,8 @@ def _title(runs: Mapping[str, RunSummary]) -> str:
     if len(runs) > 1:
         return f"{len(runs)} runs beside each other"
     (run,) = runs.values()
-    return "No round yet" if not run.rounds else f"AUC {numbers.auc_short(run.auc_end)} after round {run.rounds}"
+    judged = [record.round for record in run.per_round if record.auc is not None]
+    return f"AUC {numbers.auc_short(run.auc_end)} after round {judged[-1]}" if judged else f"{run.rounds} rounds"
 
 
 def _tone(runs: Mapping[str, RunSummary]) -> str:

@@ -272,7 +272,7 @@ def test_a_damaged_state_is_refused(copy: Path) -> None:
         ("UPDATE record SET body = '{}' WHERE round = 3", "damaged; restore the file"),
         ("UPDATE run SET origin = '{'", "damaged; restore the file"),
         ("UPDATE checkpoint SET arrays = x'00'", "no safetensors file"),
-        ("UPDATE phone SET state = x'00'", "no safetensors file"),
+        ("UPDATE phone SET state = x'00'", "damaged; restore the file"),
     ],
 )
 def test_a_state_that_was_tampered_with_is_refused(copy: Path, statement: str, sentence: str) -> None:
