@@ -72,7 +72,7 @@ class Report:
             "machine": machine(),
             "load": self.load | {"after": _load()},
             "versions": {"python": platform.python_version()} | {name: version(name) for name in self.packages},
-            "command": shlex.join(["python", f"benchmarks/{Path(self.arguments[0]).name}", *self.arguments[1:]]),
+            "command": shlex.join(["python", _script(self.arguments[0]), *self.arguments[1:]]),
             "checks": [asdict(check) for check in self.checks],
             "notes": self.notes,
         }
@@ -90,6 +90,13 @@ def machine() -> dict[str, Any]:
         "system": platform.system(),
         "mask_backend": native.backends()[0],
     }
+
+
+def _script(path: str) -> str:
+    """From the root of the repository."""
+    here, script = Path(__file__).resolve().parent, Path(path).resolve()
+    inside = script.relative_to(here) if script.is_relative_to(here) else Path(script.name)
+    return f"benchmarks/{inside.as_posix()}"
 
 
 def _target(check: Check) -> str:

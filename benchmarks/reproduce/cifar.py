@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from report import Check, Report
 
 from reproduce import lenet
-from reproduce.course import Course, Curve, Floats, Kept, Run
+from reproduce.course import Course, Curve, Floats, Kept, Run, write_curves
 from securefl.datasets.images import load_images, one_class_each
 from securefl.federation.availability import Alternating
 from securefl.federation.dense import Strategy
@@ -82,6 +82,7 @@ def main() -> None:
     parser.add_argument("--rates", default="0.01", help="first rates for both; each is judged at its best")
     parser.add_argument("--finished", action="store_true", help="train nothing, report what there is")
     parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--curves", type=Path, help="write the curves that the plot is drawn from here")
     asked = parser.parse_args()
     report, kept = Report(sys.argv, ["numpy", "securefl"]), Kept(asked.runs)
     seeds, rates = [int(seed) for seed in asked.seeds.split(",")], [float(rate) for rate in asked.rates.split(",")]
@@ -93,6 +94,8 @@ def main() -> None:
     print(report.table())
     if asked.json:
         report.write(asked.json)
+    if asked.curves:
+        write_curves(asked.curves, kept.curves, 5)
 
 
 def label(name: str, rate: float, seed: int) -> str:
@@ -115,29 +118,33 @@ def train(asked: argparse.Namespace, kept: Kept, seed: int, rate: float) -> None
 
 
 def describe(report: Report, kept: Kept, seeds: list[int], rates: list[float], rounds: int) -> None:
-    """For each seed both accuracies and the lead, each strategy at its best rate, at the rounds that all reached."""
-    leads = []
+    """For each seed both accuracies and the lead, each strategy at its best rate, at the rounds that both reached."""
+    best, leads = {name: tuned(report, kept, name, seeds, rates, rounds) for name in BOTH}, []
     for seed in seeds:
-        there = {name: curves_of(kept, name, rates, seed) for name in BOTH}
-        if not all(there.values()):
+        curves = {name: kept.curves.get(label(name, rate, seed), {}) for name, rate in best.items()}
+        if not all(curves.values()):
             report.notes.append(f"seed {seed}: not run")
             continue
-        reached = min(rounds, *(max(curve) for curves in there.values() for curve in curves.values()))
-        best = {name: max((settled(c, reached), rate) for rate, c in curves.items()) for name, curves in there.items()}
-        leads.append(best["FedLaAvg"][0] - best["FedAvg"][0])
+        reached = min(rounds, *map(max, curves.values()))
+        values = {name: settled(curve, reached) for name, curve in curves.items()}
+        leads.append(values["FedLaAvg"] - values["FedAvg"])
         report.checks.append(Check(f"rounds_seed{seed}", reached, "rounds"))
-        report.checks += [Check(f"{name}_seed{seed}", value, "%") for name, (value, _) in best.items()]
+        report.checks += [Check(f"{name}_seed{seed}", value, "%") for name, value in values.items()]
         report.checks.append(Check(f"lead_seed{seed}", leads[-1], "points"))
-        rated = ", ".join(f"{name} {rate:g} of {', '.join(map(str, there[name]))}" for name, (_, rate) in best.items())
-        report.notes.append(f"seed {seed}: best first rate of {rated}")
     if leads:
         report.checks.append(Check("lead_mean", statistics.mean(leads), "points", 0, LEAD))
         report.checks.append(Check("lead_spread", statistics.stdev(leads) if len(leads) > 1 else 0, "points"))
 
 
-def curves_of(kept: Kept, name: str, rates: list[float], seed: int) -> dict[float, Curve]:
-    """By first rate, the curves that there are."""
-    return {rate: kept.curves[one] for rate in rates if (one := label(name, rate, seed)) in kept.curves}
+def tuned(report: Report, kept: Kept, name: str, seeds: list[int], rates: list[float], rounds: int) -> float:
+    """The first rate that does best on the first seed, at the rounds that all rates reached there."""
+    curves = {rate: kept.curves[one] for rate in rates if (one := label(name, rate, seeds[0])) in kept.curves}
+    if len(curves) < 2:
+        return next(iter(curves), rates[0])
+    reached = min(rounds, *map(max, curves.values()))
+    values = {rate: settled(curve, reached) for rate, curve in curves.items()}
+    report.checks += [Check(f"{name}_rate{rate:g}_after_{reached}", value, "%") for rate, value in values.items()]
+    return max(values, key=values.__getitem__)
 
 
 def settled(curve: Curve, rounds: int) -> float:

@@ -147,3 +147,9 @@ class Kept:
         fresh = self._path.with_suffix(".fresh")
         fresh.write_text(json.dumps(self.curves) + "\n")
         fresh.replace(self._path)
+
+
+def write_curves(path: Path, curves: dict[str, Curve], every: int = 20) -> None:
+    """What a plot needs of kept curves: by run, round and percent, rounded."""
+    thinned = {name: {r: round(a, 2) for r, a in curve.items() if r % every == 0} for name, curve in curves.items()}
+    path.write_text("{\n" + ",\n".join(f"{json.dumps(n)}: {json.dumps(c)}" for n, c in thinned.items()) + "\n}\n")

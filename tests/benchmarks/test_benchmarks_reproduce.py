@@ -101,7 +101,7 @@ def test_the_availability_table(data_folder: Path, tmp_path: Path) -> None:
     said = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout for _ in range(2)]  # noqa: S603
     checks = {check["name"]: check["value"] for check in json.loads(file.read_text())["checks"]}
     assert {"E100_D1_FedLaAvg", "E100_D1_lead_off_paper", "always_FedAvg"} <= checks.keys()
-    assert len(json.loads(runs.read_text())) == 22
+    assert len(json.loads(runs.read_text())) == 23
     assert ("round 20," in said[0], "round 20," in said[1]) == (True, False)
 
 
