@@ -1,4 +1,4 @@
-"""`.ci/run`: sound shell, and a newcomer lane that does what the README prints, on a project of stand-ins."""
+"""The scripts of `.ci`: sound shell, and a newcomer lane that does what the README prints, on stand-ins."""
 
 # ruff: noqa: S603, S607 -- the programs started are this repository's own, git and shellcheck
 
@@ -7,12 +7,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-RUN = ROOT / ".ci" / "run"
+RUN, HARDEN = ROOT / ".ci" / "run", ROOT / ".ci" / "harden"
 
 README = """
 Install Debian's `python3-venv gcc`.
@@ -31,7 +32,22 @@ echo a third block is not run
 
 @pytest.mark.needs("shellcheck")
 def test_shellcheck_finds_nothing() -> None:
-    subprocess.run(["shellcheck", RUN], check=True)
+    subprocess.run(["shellcheck", RUN, HARDEN], check=True)
+
+
+@pytest.mark.parametrize(
+    ("check", "python", "sentence"),
+    [
+        ("softly", sys.executable, "softly is no check: constant-time, sanitize, wheel or pythons"),
+        ("wheel", "absent", "absent is no program: make the environment of CONTRIBUTING.md, or set PYTHON to one"),
+    ],
+)
+def test_harden_names_bad_settings(check: str, python: str, sentence: str) -> None:
+    done = subprocess.run(
+        [HARDEN, check], env=os.environ | {"PYTHON": python}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert sentence in done.stderr
 
 
 class Project:
