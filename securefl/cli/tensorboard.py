@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from securefl.errors import ConfigurationError
 from securefl.federation.progress import Silent
 
 if TYPE_CHECKING:
@@ -34,15 +36,22 @@ class TensorBoard(Silent):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._writer is not None:
-            self._writer.close()
+            with suppress(OSError):  # of a full disk, that a sentence was said about
+                self._writer.close()
 
     def round_finished(self, record: RoundRecord) -> None:
-        """One point of every curve that has one."""
-        writer = self._open(record.round)
-        for name, value in _curves(record).items():
-            if value is not None:
-                writer.add_scalar(name, value, record.round)
-        writer.flush()
+        """One point of every curve that has one. Raises ConfigurationError if the disk is full."""
+        try:
+            writer = self._open(record.round)
+            for name, value in _curves(record).items():
+                if value is not None:
+                    writer.add_scalar(name, value, record.round)
+            writer.flush()
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self._folder} cannot be written: {error.strerror}; the last checkpoint is untouched: make room and "
+                "run the same command again"
+            ) from None
 
     def _open(self, number: int) -> Any:
         if self._writer is None:
