@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -39,7 +39,7 @@ class LatestInvitation(Message, frozen=True, tag=24):
     session: Bytes32
     params: Params
     plan: LatestPlan
-    included: bytes
+    included: Annotated[bytes, msgspec.Meta(max_length=32)]
     """The session in whose sum the server last counted this client; empty for none."""
     model: bytes
 
@@ -113,10 +113,10 @@ class LatestClient(Participant):
     def _step(self, message: Any) -> list[Any]:
         if isinstance(message, LatestInvitation) and self._plan is None:
             check_invitation(message.plan, message.params, message.included, message.model)
-            self._limits.admit(message.params)
-            self._contribution.settle(message.plan.hash, message.included)
             self._plan, self._model = message.plan, message.model
-            message = messages.Invitation(message.session, message.params)
+            answers = super()._step(messages.Invitation(message.session, message.params))
+            self._contribution.settle(message.plan.hash, message.included)  # never by a replay: the journal knows those
+            return answers
         return super()._step(message)
 
     def _on_ready(self, ready: Ready) -> list[Any]:

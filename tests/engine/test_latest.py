@@ -21,6 +21,7 @@ from securefl.federation.latest import InMemoryUpdates, LatestPlan, RunningSum
 from securefl.federation.latest_session import LatestClient, LatestServer, to_client, to_server
 from securefl.federation.randomness import Randomness
 from securefl.models.softmax import SoftmaxRegression
+from securefl.secagg.journal import InMemoryJournal
 from securefl.secagg.messages import Delivery, Invitation
 from securefl.secagg.params import Setting
 from securefl.secagg.quantize import Quantization
@@ -172,6 +173,19 @@ def test_a11_a_suspended_client_goes_on_in_another_process() -> None:
     assert advert.identity == ids[0].public
     with pytest.raises(LocalProtocolError, match="no suspended session"):
         LatestClient(ids[0], names, updates).resume(b"\x01")
+
+
+def test_a11_a_replayed_invitation_settles_nothing() -> None:
+    """Else a client that was counted since would forget what it sent."""
+    one, ids = plan(), [Identity.generate() for _ in range(COHORT)]
+    server = LatestServer(params(one), RunningSum(one, np.zeros(SIZE, np.float32)), [i.public for i in ids])
+    names, updates, journal = {identity.public for identity in ids}, InMemoryUpdates(), InMemoryJournal()
+    invitation = server.start()[ids[0].public]
+    LatestClient(ids[0], names, updates, journal=journal).receive(invitation)
+    updates.propose(server.session, np.ones(SIZE, np.int64))
+    with pytest.raises(FaultyServerError, match="used before"):
+        LatestClient(ids[0], names, updates, journal=journal).receive(invitation)
+    assert updates.recall().session == server.session
 
 
 def test_a12_an_invitation_that_cannot_be_kept_is_refused() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec import inspect
 
 from securefl import secagg, submodel
+from securefl.federation import latest_session
 from securefl.submodel import messages as rounds
 from securefl.wire import Codec
 
@@ -19,6 +20,7 @@ CODECS: dict[str, tuple[Codec[Any], Any]] = {
     "secagg to server": (secagg.to_server, secagg.messages.ToServer),
     "submodel to client": (submodel.to_client, rounds.ToClient),
     "submodel to server": (submodel.to_server, rounds.ToServer),
+    "latest to client": (latest_session.to_client, latest_session.ToClient),
 }
 """Each codec with the union of types that it carries."""
 
