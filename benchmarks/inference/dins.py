@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from report import Check, Report
 
 from inference import engines, nets
-from inference.turns import compared, medians
+from inference.turns import compared, measured
 from securefl.inference.onnx import load_onnx, to_onnx
 from securefl.inference.rules import ALGEBRA, rewrite
 
@@ -33,21 +33,24 @@ def measure(report: Report, rounds: int) -> None:
         runs = {
             "ours": engines.ours(model, inputs, skip_padding=False),
             "skipping": engines.ours(model, inputs),
-            "ort": engines.onnxruntime(model, inputs),
-            "mnn": engines.mnn(model, inputs),
-            "ort_rewritten": engines.onnxruntime(rewritten, inputs),
-            "mnn_rewritten": engines.mnn(rewritten, inputs),
+            "ort": engines.ready(engines.ORT, model, inputs),
+            "mnn": engines.ready(engines.MNN, model, inputs),
+            "ort_rewritten": engines.ready(engines.ORT, rewritten, inputs),
+            "mnn_rewritten": engines.ready(engines.MNN, rewritten, inputs),
         }
         compared(report, name, runs, "ort")
-        times = medians(runs, rounds)
+        times = measured(runs, rounds)
         for peer in ("ort", "mnn"):
             check = f"{name}_vs_{peer}"
-            report.checks.append(Check(check, times[peer] / times["ours"], "x", *TARGETS[check]))
-        against_rewritten.append(times["ort_rewritten"] / times["ours"])
+            report.checks.append(Check(check, times.ratio(peer), "x", *TARGETS[check]))
+        against_rewritten.append(times.ratio("ort_rewritten"))
         report.checks += [
             Check(f"{name}_vs_rewritten_ort", against_rewritten[-1], "x"),
-            Check(f"{name}_vs_rewritten_mnn", times["mnn_rewritten"] / times["ours"], "x"),
-            Check(f"{name}_skipping_vs_ort", times["ort"] / times["skipping"], "x"),
+            Check(f"{name}_vs_rewritten_mnn", times.ratio("mnn_rewritten"), "x"),
+            Check(f"{name}_rewritten_ort_vs_ort", times.ratio("ort", "ort_rewritten"), "x"),
+            Check(f"{name}_skipping_vs_ort", times.ratio("ort", "skipping"), "x"),
+            Check(f"{name}_microseconds", 1e6 * times.median("ours"), "us"),
+            Check(f"{name}_skipping_microseconds", 1e6 * times.median("skipping"), "us"),
         ]
     report.checks.append(Check("din_vs_rewritten_ort", min(against_rewritten), "x", *REWRITTEN))
     report.notes.append(

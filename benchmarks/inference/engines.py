@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,14 +32,34 @@ def ours(model: ModelProto, inputs: Inputs, **settings: Any) -> Run:
     return lambda: session.run(given)["output"]
 
 
-def onnxruntime(model: ModelProto, inputs: Inputs) -> Run:
+class Engine(NamedTuple):
+    """A peer: how it stores a model, and how it opens what it stored."""
+
+    convert: Callable[[ModelProto, Path], Path]
+    """Into a folder; what is to be opened."""
+    open: Callable[[Path, Inputs], Run]
+
+
+def ready(engine: Engine, model: ModelProto, inputs: Inputs) -> Run:
+    """From a model to a call."""
+    with TemporaryDirectory() as folder:
+        return engine.open(engine.convert(model, Path(folder)), inputs)
+
+
+def _to_onnx(model: ModelProto, folder: Path) -> Path:
+    path = folder / "net.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def _open_onnxruntime(path: Path, inputs: Inputs) -> Run:
     """Its CPU provider, all optimizations (the default)."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     given = dict(inputs)
 
     def run() -> Array:
@@ -49,12 +69,23 @@ def onnxruntime(model: ModelProto, inputs: Inputs) -> Run:
     return run
 
 
-def mnn(model: ModelProto, inputs: Inputs) -> Run:
-    """Its Session, converted in process: the `mnnconvert` command, and importing MNN.tools, install packages."""
+def _to_mnn(model: ModelProto, folder: Path) -> Path:
+    """Converted in process: the `mnnconvert` command, and importing MNN.tools, install packages."""
+    import _tools  # of the MNN wheel
+
+    source, target = _to_onnx(model, folder), folder / "net.mnn"
+    with silence():
+        _tools.mnnconvert(
+            ["mnnconvert", "-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(target), "--bizCode", "x"]
+        )
+    return target
+
+
+def _open_mnn(path: Path, inputs: Inputs) -> Run:
+    """Its Session."""
     import MNN
 
-    with TemporaryDirectory() as folder, silence():
-        path = _converted(model, Path(folder))
+    with silence():
         interpreter = MNN.Interpreter(str(path))
         session = interpreter.createSession({"numThread": 1, "backend": "CPU", "precision": "high"})
     places, out = interpreter.getSessionInputAll(session), interpreter.getSessionOutput(session)
@@ -72,18 +103,12 @@ def mnn(model: ModelProto, inputs: Inputs) -> Run:
     return run
 
 
-def _converted(model: ModelProto, folder: Path) -> Path:
-    import _tools  # of the MNN wheel
-
-    source, target = folder / "net.onnx", folder / "net.mnn"
-    source.write_bytes(model.SerializeToString())
-    _tools.mnnconvert(
-        ["mnnconvert", "-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(target), "--bizCode", "x"]
-    )
-    return target
+def _to_ncnn(model: ModelProto, folder: Path) -> Path:
+    param, _ = write_ncnn(model, folder, "net")
+    return param
 
 
-def ncnn(model: ModelProto, inputs: Inputs) -> Run:
+def _open_ncnn(path: Path, inputs: Inputs) -> Run:
     """Its extractor; half precision of every kind is off, so that all compute in float32."""
     import ncnn
 
@@ -92,10 +117,8 @@ def ncnn(model: ModelProto, inputs: Inputs) -> Run:
     net.opt.use_vulkan_compute = False
     for half in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage"):
         setattr(net.opt, half, False)
-    with TemporaryDirectory() as folder:
-        param, data = write_ncnn(model, Path(folder), "net")
-        net.load_param(str(param))
-        net.load_model(str(data))
+    net.load_param(str(path))
+    net.load_model(str(path.with_suffix(".bin")))
     image = inputs["input"][0]
 
     def run() -> Array:
@@ -105,6 +128,11 @@ def ncnn(model: ModelProto, inputs: Inputs) -> Run:
         return np.array(out).reshape(1, -1)
 
     return run
+
+
+ORT = Engine(_to_onnx, _open_onnxruntime)
+MNN = Engine(_to_mnn, _open_mnn)
+NCNN = Engine(_to_ncnn, _open_ncnn)
 
 
 class silence:  # noqa: N801 - reads as a statement

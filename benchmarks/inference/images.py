@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 
 from onnx import ModelProto
 from report import Check, Report
 
 from inference import engines, nets
-from inference.turns import compared, medians
+from inference.turns import compared, in_turn, measured
 from securefl.inference import Session, load_prepared, save_prepared
 from securefl.inference.onnx import load_onnx
 
@@ -21,22 +20,21 @@ TARGETS: Mapping[str, tuple[float, float]] = {
 }  # fmt: skip
 MAPPED, FROM_ONNX = (0.12, 0.08), (0.25, 0.18)
 CREATIONS = 5
-PEERS: Mapping[str, Callable[..., engines.Run]] = {
-    "ort": engines.onnxruntime, "mnn": engines.mnn, "ncnn": engines.ncnn,
-}  # fmt: skip
+PEERS: Mapping[str, engines.Engine] = {"ort": engines.ORT, "mnn": engines.MNN, "ncnn": engines.NCNN}
 
 
 def measure(report: Report, rounds: int) -> None:
     """Add the checks of every net."""
     for name, build in nets.IMAGES.items():
         model, inputs = build(), nets.image_inputs()
-        runs = {"ours": engines.ours(model, inputs)} | {peer: make(model, inputs) for peer, make in PEERS.items()}
+        runs = {"ours": engines.ours(model, inputs)}
+        runs |= {peer: engines.ready(engine, model, inputs) for peer, engine in PEERS.items()}
         compared(report, name, runs, "ort")
-        times = medians(runs, rounds)
-        best = min(times[peer] for peer in PEERS)
-        report.checks.append(Check(f"{name}_vs_best", best / times["ours"], "x", *TARGETS[name]))
-        report.checks += [Check(f"{name}_vs_{peer}", times[peer] / times["ours"], "x") for peer in PEERS]
-        report.checks.append(Check(f"{name}_milliseconds", 1e3 * times["ours"], "ms"))
+        times = measured(runs, rounds)
+        best = min(PEERS, key=times.median)
+        report.checks.append(Check(f"{name}_vs_best", times.ratio(best), "x", *TARGETS[name]))
+        report.checks += [Check(f"{name}_vs_{peer}", times.ratio(peer), "x") for peer in PEERS]
+        report.checks.append(Check(f"{name}_milliseconds", 1e3 * times.median("ours"), "ms"))
         _planned(report, name, model)
     _creation(report, nets.resnet18())
 
@@ -55,27 +53,27 @@ def _planned(report: Report, name: str, model: ModelProto) -> None:
 
 
 def _creation(report: Report, model: ModelProto) -> None:
-    """Creation and first run: of ours from ONNX and from the mapped file, and of the peers from their own files."""
+    """Creation and first run, in turn: ours from ONNX and from the mapped file, the peers from the files they like."""
     inputs = nets.image_inputs()
     with TemporaryDirectory() as folder:
         source, mapped = Path(folder) / "net.onnx", Path(folder) / "net.prepared"
         source.write_bytes(model.SerializeToString())
         save_prepared(Session(load_onnx(source)), mapped)
-        from_mapped = _seconds(lambda: load_prepared(mapped).run(inputs))
-        from_onnx = _seconds(lambda: Session(load_onnx(source)).run(inputs))
-        ort = _seconds(lambda: engines.onnxruntime(model, inputs)())
+        creations: dict[str, Callable[[], object]] = {
+            "create": lambda: load_prepared(mapped).run(inputs),
+            "create_onnx": lambda: Session(load_onnx(source)).run(inputs),
+        }
+        for peer, engine in PEERS.items():
+            path = engine.convert(model, Path(folder))
+            creations[f"create_{peer}"] = partial(_opened, engine, path, inputs)
+        times = in_turn(creations, CREATIONS)
+    targets = {"create": MAPPED, "create_onnx": FROM_ONNX}
     report.checks += [
-        Check("resnet18_create_seconds", from_mapped, "s", *MAPPED, direction="<="),
-        Check("resnet18_create_onnx_seconds", from_onnx, "s", *FROM_ONNX, direction="<="),
-        Check("resnet18_create_ort_seconds", ort, "s"),
+        Check(f"resnet18_{name}_seconds", times.median(name), "s", *targets.get(name, ()), direction="<=")
+        for name in creations
     ]
     report.notes.append("creation: with the first run; calibration was cached before, the files are in the page cache")
 
 
-def _seconds(create: Callable[[], object]) -> float:
-    taken = list[float]()
-    for _ in range(CREATIONS):
-        began = time.perf_counter()
-        create()
-        taken.append(time.perf_counter() - began)
-    return median(taken)
+def _opened(engine: engines.Engine, path: Path, inputs: engines.Inputs) -> object:
+    return engine.open(path, inputs)()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from report import Check, Report
@@ -17,28 +18,58 @@ TOLERANCE = 1e-4
 """Largest difference, relative to the largest output."""
 
 
-def medians(runs: Mapping[str, Run], rounds: int) -> dict[str, float]:
-    """Median seconds of a call of each, in turn.
+class Times:
+    """Seconds of a call of each engine, turn by turn."""
+
+    def __init__(self, taken: Mapping[str, Sequence[float]]) -> None:
+        self._taken = taken
+
+    def median(self, engine: str) -> float:
+        """Seconds."""
+        return statistics.median(self._taken[engine])
+
+    def ratio(self, engine: str, to: str = "ours") -> float:
+        """The median of the ratios in each round: what slows the machine for a while slows both."""
+        return statistics.median(a / b for a, b in zip(self._taken[engine], self._taken[to], strict=True))
+
+
+def measured(runs: Mapping[str, Run], rounds: int) -> Times:
+    """Calls of each engine, in turn.
 
     A turn is one call that no clock sees, so that an engine finds its own data in the cache and not its neighbour's,
     then calls for TURN seconds: the same number for all.
     """
     count = max(1, int(TURN / max(_seconds(run) for run in runs.values())))
+
+    def turn(run: Run) -> None:
+        for _ in range(count):
+            run()
+
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
             run()
-            began = time.perf_counter()
-            for _ in range(count):
-                run()
-            taken[name].append((time.perf_counter() - began) / count)
-    return {name: statistics.median(seconds) for name, seconds in taken.items()}
+            taken[name].append(_timed(partial(turn, run)) / count)
+    return Times(taken)
+
+
+def in_turn(calls: Mapping[str, Callable[[], object]], rounds: int) -> Times:
+    """The same for calls that are to be seen as they come, such as the creation of a session."""
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            taken[name].append(_timed(call))
+    return Times(taken)
 
 
 def _seconds(run: Run) -> float:
     run()
+    return _timed(run)
+
+
+def _timed(call: Callable[[], object]) -> float:
     began = time.perf_counter()
-    run()
+    call()
     return time.perf_counter() - began
 
 

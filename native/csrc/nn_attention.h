@@ -60,17 +60,22 @@ INLINE void copy_row_wide(float *out, const sfl_nn_table *t, size_t row)
     }
 }
 
-/* Rows lie anywhere in a large table: those of the next sample are on their way while this one is computed. */
-static void fetch(const sfl_nn_attention *a, size_t sample)
+/* Rows lie anywhere in a large table: those of the next sample are on their way while this one is computed. They are
+ * asked for in `FETCHES` parts, as a core waits for a few dozen lines at most. */
+enum { FETCHES = 4 };
+
+static void fetch(const sfl_nn_attention *a, size_t sample, size_t part)
 {
-    for (size_t at = sample * a->history; at < (sample + 1) * a->history; at++) {
+    if (sample >= a->samples) return;
+    const size_t first = sample * a->history;
+    for (size_t at = first + part * a->history / FETCHES; at < first + (part + 1) * a->history / FETCHES; at++) {
         if (a->skip && a->mask[at] == 0) continue;
         for (size_t t = 0; t < a->tables; t++) {
             const sfl_nn_table *table = &a->table[t];
             const size_t size = table->scales ? 1 : 4, row = row_at(&a->index[t], at, table->count);
-            const char *first = (const char *)table->rows + row * table->width * size;
-            for (size_t byte = 0; byte < table->width * size; byte += 64) __builtin_prefetch(first + byte);
-            __builtin_prefetch(first + table->width * size - 1);
+            const char *from = (const char *)table->rows + row * table->width * size;
+            for (size_t byte = 0; byte < table->width * size; byte += 64) __builtin_prefetch(from + byte);
+            __builtin_prefetch(from + table->width * size - 1);
         }
     }
 }
@@ -144,8 +149,11 @@ static void score_items(const sfl_nn_attention *a, const workspace *s, size_t sa
         .a = s->pairs, .a_row = (ptrdiff_t)(2 * s->wide), .taps = s->taps, .tap_count = 2, .depth = a->width};
     const sfl_nn_gemm first = {
         .a = s->first, .a_row = (ptrdiff_t)s->h1, .taps = &origin, .tap_count = 1, .depth = a->hidden1};
+    fetch(a, sample + 1, 1);
     hidden(pairs, kept, a->wk, s->shared + sample % SFL_NN_QUERIES * s->h1, s->first, s->h1);
+    fetch(a, sample + 1, 2);
     hidden(first, kept, a->w2, a->b2, s->second, s->h2);
+    fetch(a, sample + 1, 3);
 }
 
 /* Scores of WIDTH items from `first` on; beyond the last one it is read again. */
@@ -221,7 +229,7 @@ static void attention(const sfl_nn_attention *a)
     for (size_t i = 0; i < a->samples; i++) {
         memcpy(s.query, a->query + i * a->width, 4 * a->width);
         if (i % SFL_NN_QUERIES == 0) share_queries(a, &s, i);
-        if (i + 1 < a->samples) fetch(a, i + 1);
+        fetch(a, i + 1, 0);
         const size_t kept = attend(a, &s, i);
         weighted_sum(a, &s, s.score, kept, a->pooled + i * a->width);
         if (a->total) weighted_sum(a, &s, s.key_mask, kept, a->total + i * a->width);
