@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"  # before any engine is imported
 
-from inference import dins, images  # noqa: E402
+from inference import dins, images, turns  # noqa: E402
 from report import Report  # noqa: E402 - the engines read those variables when they are imported
 
 FAMILIES: dict[str, Callable[[Report, int], None]] = {"din": dins.measure, "images": images.measure}
@@ -28,9 +29,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=FAMILIES, action="append", help="this family alone; may be repeated")
     parser.add_argument("--rounds", type=int, default=31, metavar="R", help="turns of each engine (31)")
+    parser.add_argument("--cpu-time", action="store_true", help="not wall time: for a machine with other work")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     asked = parser.parse_args()
     report = Report(sys.argv, PACKAGES)
+    if asked.cpu_time:
+        turns.clock = time.thread_time
+        report.notes.append("times are CPU times of the thread, as the machine had other work")
     report.notes.append("one thread, float32, NumPy to NumPy; only x86 was measured; MNN's wheel has no AVX-512")
     for name in asked.only or FAMILIES:
         FAMILIES[name](report, asked.rounds)

@@ -22,15 +22,16 @@ def main() -> None:
     """One picture a file of figures."""
     mpl.rcParams |= {"svg.hashsalt": "securefl", "font.size": 9, "axes.edgecolor": INK, "text.color": INK}
     mpl.rcParams |= {"axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK}
-    core()
+    floors("core", "core.json", "union.json")
+    floors("inference", "inference.json")
     scale()
     attacker()
 
 
-def core() -> None:
+def floors(picture: str, *files: str) -> None:
     """Every check with a floor, as a multiple of its floor, and where its goal stands."""
-    checks = [c for name in ("core.json", "union.json") for c in json.loads((HERE / name).read_text())["checks"]]
-    held = [c for c in reversed(checks) if c["floor"] is not None]
+    checks = [c for name in files for c in json.loads((HERE / name).read_text())["checks"]]
+    held = [c for c in reversed(checks) if c["floor"] is not None and not c["name"].endswith("_difference")]
     figure, axes = plt.subplots(figsize=(7, 0.28 * len(held) + 0.9), layout="constrained")
     for at, check in enumerate(held):
         above = {key: check[key] / check["floor"] for key in ("value", "goal") if check[key] is not None}
@@ -46,8 +47,8 @@ def core() -> None:
     axes.set_xticks([1, 2, 5, 10], ["1", "2", "5", "10"])
     axes.set_yticks(range(len(held)), [c["name"] for c in held])
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(HERE / "core.svg", transparent=True, metadata={"Date": None})
-    print(HERE / "core.svg")
+    figure.savefig(HERE / f"{picture}.svg", transparent=True, metadata={"Date": None})
+    print(HERE / f"{picture}.svg")
 
 
 def scale() -> None:
