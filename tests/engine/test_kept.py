@@ -26,9 +26,11 @@ from numpy.random import default_rng
 from securefl.audit import audit
 from securefl.datasets.synthetic import synthetic_click_log
 from securefl.errors import ConfigurationError
+from securefl.federation.folder import read_run
 from securefl.federation.metrics import Metrics, lines
 from securefl.federation.progress import Silent
 from securefl.federation.records import RoundRecord, read_line
+from securefl.report import to_json
 from securefl.store import FolderLock, SqliteCheckpoints, SqliteDisclosures
 from securefl.transcript import Label, digest
 
@@ -378,3 +380,33 @@ def test_rounds_without_enough_clients_are_not_begun(tmp_path: Path) -> None:
     trace.write_text("1" * 40 + "\n")
     with pytest.raises(ConfigurationError, match="begun with other data"):
         go(tmp_path / "run", plain=True, **{"availability.kind": "trace", "availability.trace": str(trace)})
+
+
+def test_a_run_can_be_read_while_it_goes_on(tmp_path: Path) -> None:
+    seen: list[tuple[int, int, float | None]] = []
+
+    class Reads(Silent):
+        def round_finished(self, record: RoundRecord) -> None:
+            found = read_run(tmp_path)
+            seen.append((record.round, found.rounds, found.auc_end))
+
+    summary = go(tmp_path, plain=True, progress=Reads(), **{"run.evaluate_every": 4})
+    assert [(number, rounds) for number, rounds, _ in seen] == [(n, n) for n in range(1, 7)]
+    assert [auc is None for _, _, auc in seen] == [True] * 3 + [False] * 3  # of the round that was judged last
+    assert to_json(read_run(tmp_path)) == to_json(summary)
+
+
+def test_what_cannot_be_read_is_said(copy: Path, tmp_path: Path) -> None:
+    (copy / "metrics.jsonl").write_text("{}\n")
+    with pytest.raises(ConfigurationError, match="its metrics are damaged; its next start writes them anew"):
+        read_run(copy)
+    (copy / "metrics.jsonl").write_bytes(b"\xff\n")
+    with pytest.raises(ConfigurationError, match=r"metrics\.jsonl cannot be read; remove it"):
+        read_run(copy)
+    (copy / "metrics.jsonl").unlink()
+    assert read_run(copy).rounds == 0
+    go(copy, plain=True)
+    assert read_run(copy).rounds == 6
+    SqliteCheckpoints(tmp_path / "run.db").close()
+    with pytest.raises(ConfigurationError, match="it has not begun"):
+        read_run(tmp_path)
