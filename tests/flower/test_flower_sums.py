@@ -204,7 +204,7 @@ def test_a_superlink_that_is_gone_is_a_named_error() -> None:
 
 def test_too_few_nodes_or_bits_are_refused_before_anything_is_sent() -> None:
     nodes = make_grid([app(), app()])
-    with pytest.raises(ConfigurationError, match="2 answered with an identity"):
+    with pytest.raises(ConfigurationError, match="2 have an identity that counts; 3 to"):
         secure_aggregate(nodes, nodes.nodes, SPECS, terms=FAST)
     nodes = grid()
     with pytest.raises(ConfigurationError, match="needs 66 bits, at most 64"):

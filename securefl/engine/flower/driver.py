@@ -73,16 +73,16 @@ class Session:
             frames = reply.frames(self.max_bytes)
             answers = [self.to_server.decode(frame) for frame in frames]
         except MessageError as error:
-            return self._refuse(name, str(error))
+            return self._refuse(name, str(error), "failed" if reply.failed else "refused")
         if len(answers) != 1:
             return self._refuse(name, f"{len(answers)} answers to one message")
         if self.loses(name, answers[0]):
-            return self._refuse(name, "its answer was lost")
+            return self._refuse(name, "its answer was lost", "late")
         self.on_sent(name, answers[0], len(frames[0]), True)
         outgoing = self.server.receive(name, answers[0])
         if name in self.server.faults:
             self.left[name] = self.server.faults[name]
-        self._count(len(frames[0]), good=name not in self.left)
+        self._count(len(frames[0]), "refused" if name in self.left else "")
         return outgoing
 
     def lose(self, name: bytes, how: str, reason: str) -> Outgoing:
@@ -92,14 +92,14 @@ class Session:
             self.step.lost[how] += 1
         return self.server.drop(name)
 
-    def _refuse(self, name: bytes, reason: str) -> Outgoing:
+    def _refuse(self, name: bytes, reason: str, how: str = "refused") -> Outgoing:
         self.left[name] = reason
-        self._count(0, good=False)
+        self._count(0, how)
         return self.server.drop(name)
 
-    def _count(self, size: int, *, good: bool) -> None:
+    def _count(self, size: int, lost: str = "") -> None:
         if self.step is not None:
-            self.step.heard(size, good=good)
+            self.step.heard(size, lost)
 
 
 class Driver:
@@ -172,7 +172,7 @@ class Driver:
 
         for node, message in self._post.send(contents()):
             if message is None:
-                following |= session.lose(reached[node], "not taken", "the SuperLink did not take the message")
+                following |= session.lose(reached[node], "failed", "the SuperLink did not take the message")
             else:
                 self._waiting[message] = session, reached[node], time.monotonic() + self._deadline
         return following

@@ -15,7 +15,7 @@ from securefl.crypto import CryptoError, verify
 from securefl.engine.flower.carriage import Envelope
 from securefl.engine.flower.home import Home
 from securefl.engine.flower.post import Post, Reply
-from securefl.errors import MessageError
+from securefl.errors import ConfigurationError, MessageError
 from securefl.transcript import Label
 from securefl.wire import VERSION, Bytes32, Bytes64, Codec, Message
 
@@ -45,6 +45,16 @@ class Enrolled:
     """By `partition-id`, the node; the first one if two nodes have the same."""
     simulated: bool = False
     """Whether no node has a store: then the registry is what the server says."""
+
+    def chosen(self, nodes: Collection[int], least: int, most: int) -> dict[bytes, int]:
+        """The enrolled ones of `nodes`, by identity; `ConfigurationError` unless there are `least` to `most`."""
+        chosen = {name: node for name, node in sorted(self.nodes.items()) if node in nodes}
+        if not least <= len(chosen) <= most:
+            why = next((f"; one of the others: {reason}" for node, reason in self.refused.items() if node in nodes), "")
+            raise ConfigurationError(
+                f"nodes: {len(chosen)} have an identity that counts; {least} to {most} can take part{why}"
+            )
+        return chosen
 
     def believed(self, cohort: Iterable[bytes]) -> bytes:
         """What simulated clients are told of a registry; deployed ones have their own, and are told nothing."""

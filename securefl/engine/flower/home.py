@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 import msgspec
+import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import ConfigRecord, Context
 
@@ -128,7 +129,9 @@ class _Journal(InMemoryJournal):
 
 class _Memo(dp.InMemoryMemo):
     def dump(self) -> bytes:
-        return msgspec.msgpack.encode(self._answers)
+        asked, answers = self.known()
+        return msgspec.msgpack.encode((asked.tobytes(), answers.tobytes()))
 
     def load(self, data: bytes) -> None:
-        self._answers = msgspec.msgpack.decode(data, type=dict[int, int])
+        asked, answers = msgspec.msgpack.decode(data, type=tuple[bytes, bytes])
+        self.remember(np.frombuffer(asked, np.int64), np.frombuffer(answers, np.int8))

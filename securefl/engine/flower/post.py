@@ -37,6 +37,11 @@ class Reply:
     message: Message | None
     problem: str = ""
 
+    @property
+    def failed(self) -> bool:
+        """Whether it ended in Flower's hands: a process that crashed, a node that is not connected."""
+        return self.message is None or (self.message.has_error() and self.message.error.code != REFUSED)
+
     def frames(self, max_bytes: int = MAX_BYTES) -> list[bytes]:
         """The frames in it; `MessageError` with the reason if there are none."""
         if self.message is None:

@@ -16,7 +16,7 @@ from securefl.engine.exchange import keep_everything
 from securefl.engine.flower.driver import Attached, Driver, Session
 from securefl.engine.flower.enrolment import Enrolled, enrol
 from securefl.engine.flower.sums import Terms
-from securefl.errors import ConfigurationError, ProtocolError
+from securefl.errors import ProtocolError
 from securefl.secagg import Params
 from securefl.submodel import UPDATE, RoundSums, SubmodelPlan, SubmodelServer
 from securefl.submodel.messages import RoundInvitation
@@ -72,11 +72,7 @@ def secure_round(
     terms = terms or Terms()
     post, wanted = terms.post(grid), frozenset(nodes)
     enrolled = enrolled or enrol(post, sorted(wanted), terms.deadline, terms.registry)
-    chosen = {name: node for name, node in sorted(enrolled.nodes.items()) if node in wanted}
-    if not params.needed <= len(chosen) <= params.clients:
-        raise ConfigurationError(
-            f"nodes: {len(chosen)} answered with an identity; the round takes {params.needed} to {params.clients}"
-        )
+    chosen = enrolled.chosen(wanted, params.needed, params.clients)
     server = SubmodelServer(params, plan, model.dense, model.tables, chosen.keys(), maps=model.maps)
     registry = enrolled.believed(chosen)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from flwr.app import RecordDict
@@ -17,11 +17,13 @@ from securefl.engine.flower.driver import NOTHING, Attached, Driver, Session
 from securefl.engine.flower.enrolment import Enrolled, enrol
 from securefl.engine.flower.post import Post
 from securefl.engine.flower.watching import Unwatched, Watch
-from securefl.errors import ConfigurationError, ProtocolError
+from securefl.errors import ProtocolError
 from securefl.secagg import Params, Server, default_threshold, shards
 from securefl.secagg.messages import Delivery, Invitation
 from securefl.secagg.params import COMPLETE_GRAPH_CLIENTS, Setting
 from securefl.wire import MAX_BYTES
+
+MAX_NODES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +105,7 @@ def secure_aggregate(
     post = terms.post(grid)
     wanted = frozenset(nodes)
     enrolled = enrolled or enrol(post, sorted(wanted), terms.deadline, terms.registry)
-    chosen = {name: node for name, node in sorted(enrolled.nodes.items()) if node in wanted}
-    if len(chosen) < 3:
-        raise ConfigurationError(f"nodes: {len(chosen)} answered with an identity; a secure sum needs at least 3")
+    chosen = enrolled.chosen(wanted, 3, MAX_NODES)
     plan = ArraysPlan(tuple(arrays), len(chosen), request_hash(request))
     parts = [list(chosen)] if terms.degree else shards.split(list(chosen), terms.shard)
     sessions = [_session(terms, plan, {name: chosen[name] for name in part}, enrolled, request) for part in parts]

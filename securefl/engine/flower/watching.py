@@ -30,7 +30,7 @@ class Step:
     bytes_up: int = 0
     answered: int = 0
     lost: Counter[str] = field(default_factory=Counter)
-    """By reason: late, gone, refused, not taken."""
+    """By reason: late, gone (from a step before), refused (by itself or the server), failed (in Flower's hands)."""
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
 
@@ -38,13 +38,13 @@ class Step:
         """A message is on its way."""
         self.bytes_down += size
 
-    def heard(self, size: int, *, good: bool) -> None:
-        """A reply came."""
+    def heard(self, size: int, lost: str = "") -> None:
+        """A reply came. `lost`: why it is worth nothing."""
         self.bytes_up += size
-        if good:
-            self.answered += 1
+        if lost:
+            self.lost[lost] += 1
         else:
-            self.lost["refused"] += 1
+            self.answered += 1
 
 
 class Watch(Protocol):
