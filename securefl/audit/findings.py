@@ -70,12 +70,17 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):
-    """Points to draw: `y[name]` over `x`; a y that is None is left out."""
+    """Points to draw: `y[name]` over `x`, never NaN; a y that is None is left out."""
 
     x: tuple[float, ...]
     y: dict[str, tuple[float | None, ...]]
     marks: dict[str, tuple[float, float]] = {}
     """Points to name, such as what is configured."""
+
+    def __post_init__(self) -> None:
+        for values in (self.x, *self.y.values(), *self.marks.values()):
+            if any(value is not None and isnan(value) for value in values):
+                raise ValueError("NaN is no point of a curve")
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):

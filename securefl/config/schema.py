@@ -211,6 +211,7 @@ class Config(Section, frozen=True, kw_only=True):
     def settings(self) -> dict[str, dict[str, Any]]:
         """Every setting by section, defaults resolved, plain values: the ``settings`` of a ``RunSummary``."""
         table: dict[str, dict[str, Any]] = msgspec.to_builtins(self)
+        table["availability"]["spans"] = list(self.availability.spans)  # what JSON gives back
         table["secagg"] |= {
             "threshold": self.threshold,
             "min_survivors": self.min_survivors,

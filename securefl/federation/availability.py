@@ -94,7 +94,7 @@ class Trace:
         """From a text file: a line for each round, in it for each client 1 (there) or 0. Raises ConfigurationError."""
         try:
             lines = Path(path).read_text(encoding="ascii").split()
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # ValueError: no ASCII, or a path with a null byte
             raise ConfigurationError(f"availability trace {path}: {error}") from None
         for at, line in enumerate(lines, start=1):
             if len(line) != clients or set(line) - {"0", "1"}:

@@ -23,7 +23,7 @@ from securefl.federation.latest import (
     Updates,
     check_invitation,
 )
-from securefl.secagg import Limits, Opening, Outgoing, Params, Participant, Server, messages, signed
+from securefl.secagg import Limits, Opening, Outgoing, Params, Participant, Server, messages, signed, suspension
 from securefl.secagg.journal import Journal
 from securefl.secagg.keys import Rng
 from securefl.secagg.uploading import Ready
@@ -103,10 +103,7 @@ class LatestClient(Participant):
 
     def resume(self, data: bytes) -> None:
         """See `Participant`."""
-        try:
-            plan, model, session = msgspec.msgpack.decode(data, type=tuple[LatestPlan | None, bytes, bytes])
-        except msgspec.MsgspecError:
-            raise LocalProtocolError("these bytes are no suspended session") from None
+        plan, model, session = suspension.unpack(data, tuple[LatestPlan | None, bytes, bytes])
         super().resume(session)
         self._plan, self._model = plan, model
 

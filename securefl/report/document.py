@@ -30,7 +30,10 @@ def runs_to_json(runs: Mapping[str, RunSummary]) -> str:
 
 
 def read_audit(text: str | bytes) -> Audit:
-    """The audit of its JSON, "inf" as infinity. Raises ``msgspec.ValidationError`` for anything else."""
+    """The audit of its JSON, "inf" as infinity. Raises ``msgspec.DecodeError`` for anything else."""
     from securefl.audit import Audit
 
-    return msgspec.json.decode(text, type=Audit, strict=False)
+    try:
+        return msgspec.json.decode(text, type=Audit, strict=False)
+    except (UnicodeError, RecursionError):
+        raise msgspec.DecodeError("JSON is malformed: a text that is no UTF-8, or too deep") from None

@@ -55,12 +55,17 @@ def resume(data: bytes, identity: Identity) -> tuple[object, int]:
             return identity
         return suite(value[0]).restore(value[1]) if kind is ChannelKey else _array(value)
 
+    version, kind, stage, content = unpack(data, tuple[int, str, int, bytes])
+    if version != VERSION or kind not in _STATES:
+        raise LocalProtocolError("a suspended session of another version of this program")
+    return unpack(content, _STATES[kind], rich), stage
+
+
+def unpack(data: bytes, kind: Any, rich: Callable[[Any, Any], Any] | None = None) -> Any:
+    """What `data` holds of this type; `LocalProtocolError` if nothing. `rich` makes what MessagePack does not know."""
     try:
-        version, kind, stage, content = msgspec.msgpack.decode(data, type=tuple[int, str, int, bytes])
-        if version != VERSION or kind not in _STATES:
-            raise LocalProtocolError("a suspended session of another version of this program")
-        return msgspec.msgpack.decode(content, type=_STATES[kind], dec_hook=rich), stage
-    except (msgspec.MsgspecError, CryptoError, ConfigurationError, ValueError, TypeError, LookupError):
+        return msgspec.msgpack.decode(data, type=kind, dec_hook=rich)
+    except (msgspec.MsgspecError, CryptoError, ConfigurationError, ValueError, TypeError, LookupError, RecursionError):
         raise LocalProtocolError("these bytes are no suspended session") from None
 
 

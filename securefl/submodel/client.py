@@ -134,10 +134,7 @@ class SubmodelClient(Participant):
 
     def resume(self, data: bytes) -> None:
         """See `Participant`."""
-        try:
-            plan, session = msgspec.msgpack.decode(data, type=tuple[SubmodelPlan | None, bytes])
-        except msgspec.MsgspecError:
-            raise LocalProtocolError("these bytes are no suspended round") from None
+        plan, session = suspension.unpack(data, tuple[SubmodelPlan | None, bytes])
         super().resume(session)
         self._plan = plan
 

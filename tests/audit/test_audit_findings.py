@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -130,6 +130,55 @@ def test_infinity_names_its_witness_and_a_formula_is_known() -> None:
 )
 def test_json_with_a_wrong_number_is_refused(audited: Audited, damage: str) -> None:
     text = to_json(audited("small")).replace('"value": "inf"', damage, 1)
+    with pytest.raises(msgspec.DecodeError):
+        read_audit(text)
+
+
+def places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place of a JSON document."""
+    yield path
+    for key, branch in tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ():
+        yield from places(branch, (*path, key))
+
+
+def put(tree: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """The document with another value in one place."""
+    if not path:
+        return value
+    branch = put(tree[path[0]], path[1:], value)
+    return tree | {path[0]: branch} if isinstance(tree, dict) else [*tree[: path[0]], branch, *tree[path[0] + 1 :]]
+
+
+VALUES = st.sampled_from([None, True, -1, 0, 2**70, 1e300, "", "inf", "-inf", "nan", "\ud800", [], {}, [[]], {"x": 0}])
+
+
+def check_read(text: str | bytes) -> None:
+    """An audit that is written and read as it is, or the one refusal."""
+    try:
+        found = read_audit(text)
+    except msgspec.DecodeError:
+        return
+    assert read_audit(to_json(found)) == found
+
+
+@given(data=st.data())
+def test_e3_a_changed_audit_is_refused_or_one(audited: Audited, data: st.DataObject) -> None:
+    document = json.loads(to_json(audited("small")))
+    path = data.draw(st.sampled_from(sorted(places(document), key=len)))
+    check_read(json.dumps(put(document, path, data.draw(VALUES)), ensure_ascii=data.draw(st.booleans())))
+
+
+@given(data=st.data())
+def test_e3_an_audit_cut_or_with_another_byte_is_refused_or_one(audited: Audited, data: st.DataObject) -> None:
+    whole = to_json(audited("small")).encode()
+    at, byte = data.draw(st.integers(0, len(whole) - 2)), bytes((data.draw(st.integers(0, 255)),))
+    check_read(whole[:at] + byte + whole[at + 1 :])
+    with pytest.raises(msgspec.DecodeError):
+        read_audit(whole[:at])
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff", "\ud800", b'{"x": ' + b"[" * 100_000, b"[" * 100_000, b"9" * 5000])
+def test_e3_what_is_no_audit_is_refused(text: str | bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         read_audit(text)
 

@@ -1,3 +1,4 @@
+import tracemalloc
 from math import inf
 
 import mmh3
@@ -223,6 +224,41 @@ HEADER = b"\x01\x03\x0a\x00\x00\x00"
 def test_d4_malformed_filters_are_refused(data, reason):
     with pytest.raises(FilterError, match=reason):
         BloomFilter.from_bytes(data)
+
+
+@given(data=st.data(), cells=CELLS_SMALL, hashes=st.integers(1, 32), keys=KEYS)
+def test_d4_e3_a_changed_filter_is_refused_or_one(data, cells, hashes, keys):
+    filled = BloomFilter(cells, hashes)
+    filled.insert(as_keys(keys))
+    whole = bytearray(filled.to_bytes())
+    match data.draw(st.sampled_from(["byte", "header", "cut", "more"])):
+        case "byte":
+            whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+        case "header":
+            whole[: len(HEADER)] = data.draw(st.binary(min_size=len(HEADER), max_size=len(HEADER)))
+        case "cut":
+            del whole[data.draw(st.integers(0, len(whole) - 1)) :]
+        case "more":
+            whole += data.draw(st.binary(min_size=1, max_size=9))
+    try:
+        decoded = BloomFilter.from_bytes(bytes(whole))
+    except FilterError:
+        return
+    assert decoded.to_bytes() == whole
+    assert 0 <= decoded.occupied <= decoded.cells
+    assert decoded.estimate() >= 0
+    assert decoded.contains(as_keys(keys)).shape == (len(keys),)
+
+
+@pytest.mark.parametrize("cells", [2**20, 2**31, 2**32 - 1])
+def test_d4_cells_that_are_not_there_take_no_memory(cells):
+    tracemalloc.start()
+    try:
+        with pytest.raises(FilterError, match="does not have 8 bytes"):
+            BloomFilter.from_bytes(b"\x01\x03" + cells.to_bytes(4, "little") + b"\x00\x00")
+        assert tracemalloc.get_traced_memory()[1] < 50_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_d4_a_filter_above_the_limit_is_refused():

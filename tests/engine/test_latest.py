@@ -168,7 +168,12 @@ def test_a11_a_suspended_client_goes_on_in_another_process() -> None:
     client = LatestClient(ids[0], names, updates)
     (advert,) = client.receive(frames[ids[0].public])
     again = LatestClient(ids[0], names, updates, journal=client._journal)
-    again.resume(client.suspend())
+    data = client.suspend()
+    for at in range(0, len(data), 7):
+        for damaged in (data[:at], data[:at] + b"\x80" + data[at + 1 :]):
+            with pytest.raises(LocalProtocolError, match="suspen"):
+                LatestClient(ids[0], names, updates).resume(damaged)
+    again.resume(data)
     assert again.model.tolist() == [1] * SIZE
     assert advert.identity == ids[0].public
     with pytest.raises(LocalProtocolError, match="no suspended session"):

@@ -60,6 +60,28 @@ def test_a_bad_trace_is_refused(tmp_path: Path, text: str, said: str) -> None:
         Trace.load(path, 3)
 
 
+@pytest.mark.parametrize("name", ["absent", ".", "no\0name"])
+def test_a_trace_that_cannot_be_read_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="availability trace"):
+        Trace.load(tmp_path / name, 3)
+
+
+LINES = st.lists(st.text("01", min_size=3, max_size=3) | st.text("01 x", max_size=5), max_size=5)
+
+
+@given(content=st.binary(max_size=40) | LINES.map(lambda lines: "\n".join(lines).encode()), clients=st.integers(1, 4))
+def test_any_file_is_a_trace_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes, clients: int) -> None:
+    path = tmp_path_factory.getbasetemp() / "any trace"
+    path.write_bytes(content)
+    try:
+        model = Trace.load(path, clients)
+    except ConfigurationError:
+        return
+    lines = content.decode().split()
+    assert model.mask.shape == (len(lines), clients)
+    assert [model.available(at + 1).tolist() for at in range(len(lines))] == [[d == "1" for d in x] for x in lines]
+
+
 def test_settings_that_cannot_be_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="spans must be 1 round or more"):
         Alternating(np.array([0]), (0,))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import bloom
 from psu import LOSS_TARGET, PlanError, UnionPlan, plan_union
-from psu.plan import MAX_BITS, MAX_CELLS, MAX_UNIVERSE, cell_loss
+from psu.plan import MAX_BITS, MAX_CELLS, MAX_UNIVERSE, WIRE, cell_loss
 
 BITMAP = UnionPlan("bitmap", universe=1000, expected_union=100, clients=10, cells=1000, bits=8, hashes=1)
 FILTER = UnionPlan("filter", universe=1000, expected_union=100, clients=10, cells=600, bits=12, hashes=4)
@@ -203,3 +203,39 @@ def test_impossible_plans_are_refused_by_name(wishes, reason):
 
 def test_the_default_loss_is_that_of_eight_bits():
     assert cell_loss(8, 2) == LOSS_TARGET
+
+
+EDGES = st.sampled_from([0, 1, 2, 2**16, 2**28, 2**32 - 1, 2**36, 2**64 - 1])
+
+
+@st.composite
+def changed_plans(draw):
+    """The bytes of a valid plan with one field, one byte or the length changed."""
+    data = bytearray(draw(st.sampled_from([BITMAP, FILTER])).to_bytes())
+    match draw(st.sampled_from(["field", "byte", "cut", "more"])):
+        case "field":
+            fields = list(WIRE.unpack(data))
+            place = draw(st.integers(0, len(fields) - 1))
+            fields[place] = min(draw(EDGES), [255, 255, 2**64 - 1, 2**64 - 1, 2**32 - 1, 2**32 - 1, 255, 255][place])
+            return WIRE.pack(*fields)
+        case "byte":
+            data[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
+        case "cut":
+            del data[draw(st.integers(0, len(data) - 1)) :]
+        case "more":
+            data += draw(st.binary(min_size=1, max_size=9))
+    return bytes(data)
+
+
+@given(data=changed_plans())
+def test_d4_e3_a_changed_plan_is_refused_or_one_that_can_be_reckoned_with(data):
+    try:
+        plan = UnionPlan.from_bytes(data)
+    except PlanError:
+        return
+    assert plan.to_bytes() == data
+    assert 0 <= plan.false_positive_rate <= 1
+    assert 0 <= plan.worst_loss <= plan.hashes
+    assert 0 <= plan.expected_false <= plan.universe
+    assert 0 < plan.bytes_down < 2**40
+    assert 0 <= plan.expected_lost({1: plan.expected_union}) <= plan.expected_union
