@@ -14,7 +14,7 @@ from securefl.config import Config
 from securefl.datasets import ClickLog
 from securefl.engine.local import LocalEngine, Record, fleet, recorder
 from securefl.errors import ConfigurationError
-from securefl.federation.folder import MEMO, RunFolder
+from securefl.federation.folder import MEMO, Origin, RunFolder
 from securefl.federation.metrics import Metrics, lines
 from securefl.federation.progress import Progress, Together
 from securefl.federation.records import RunSummary
@@ -49,12 +49,12 @@ def train(
         raise ConfigurationError("--ledger: a plain run shows its server everything; leave --plain or --ledger out")
     with RunFolder(directory) as folder, _opened(ledger) as disclosures:
         origin = folder.origin()
-        setup = Setup.of(config, log, None if origin is None else bytes.fromhex(origin["key"]))
+        setup = Setup.of(config, log, None if origin is None else origin.key)
         training, before = Training(setup), len(lines(directory))
         if origin is None:
             origin = _begin(folder, training, setup, disclosures, plain=plain)
         else:
-            _check_same(folder, origin, _identity(setup, disclosures, plain=plain))
+            _check_same(folder, origin, setup, disclosures, plain=plain)
         kept = folder.restore(training.state, setup.model)
         done = len(training.state.records)
         if done > config.cohort.rounds:
@@ -82,55 +82,47 @@ def _opened(ledger: Path | None) -> AbstractContextManager[SqliteDisclosures | N
     return nullcontext() if ledger is None else SqliteDisclosures(ledger)
 
 
-def _identity(setup: Setup, disclosures: SqliteDisclosures | None, *, plain: bool) -> dict[str, Any]:
-    """What must be the same each time a run is taken up."""
-    return {
-        "settings": msgspec.to_builtins(setup.config),
-        "source": setup.source.hex(),
-        "plain": plain,
-        "ledger": None if disclosures is None else disclosures.store_id.hex(),
-    }
-
-
 def _begin(
     folder: RunFolder, training: Training, setup: Setup, disclosures: SqliteDisclosures | None, *, plain: bool
-) -> dict[str, Any]:
-    """A new run. The name of its phones' memory goes into the ledger: it changes only if that is lost."""
-    number = (
-        None
-        if disclosures is None
-        else disclosures.begin(msgspec.to_builtins(setup.config), private=setup.random.private)
+) -> Origin:
+    """A new run."""
+    settings, private, memo, number = msgspec.to_builtins(setup.config), setup.random.private, None, None
+    if disclosures is not None:
+        number = disclosures.begin(settings, private=private)
+    if private:
+        with SqliteMemo(folder.path / MEMO, "") as answers:
+            memo = answers.store_id
+    origin = Origin(
+        settings=settings,
+        source=setup.source,
+        plain=plain,
+        ledger=None if disclosures is None else disclosures.store_id,
+        ledger_run=number,
+        key=setup.random.key,
+        memory=secrets.token_hex(8),
+        memo=memo,
+        about=training.about(plain=plain),
     )
-    origin = _identity(setup, disclosures, plain=plain) | {
-        "key": setup.random.key.hex(),
-        "ledger_run": number,
-        "memory": secrets.token_hex(8),
-        "memo": None,
-        "about": training.about(plain=plain),
-    }
-    if setup.random.private:
-        with SqliteMemo(folder.path / MEMO, "") as memo:
-            origin["memo"] = memo.store_id.hex()
     folder.begin(origin)
     return origin
 
 
-def _check_same(folder: RunFolder, origin: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def _check_same(
+    folder: RunFolder, origin: Origin, setup: Setup, disclosures: SqliteDisclosures | None, *, plain: bool
+) -> None:
     """Raise ConfigurationError for the first thing in which a folder's run is another."""
-    where = f"run {folder.path}"
-    for name, was, wanted in _differences(origin["settings"], now["settings"]):
+    where, ledger = f"run {folder.path}", None if disclosures is None else disclosures.store_id
+    for name, was, wanted in _differences(origin.settings, msgspec.to_builtins(setup.config)):
         raise ConfigurationError(
             f"{where}: begun with {name}={was!r}, not {wanted!r}; name another folder for another run"
         )
-    if origin["source"] != now["source"]:
+    if origin.source != setup.source:
         raise ConfigurationError(f"{where}: begun with other data; give it the same file, or name another folder")
-    if origin["plain"] != now["plain"]:
-        kind = "plain, so give --plain" if origin["plain"] else "secure, so leave --plain out"
+    if origin.plain != plain:
+        kind = "plain, so give --plain" if origin.plain else "secure, so leave --plain out"
         raise ConfigurationError(f"{where}: it is {kind}, or name another folder")
-    if origin["ledger"] != now["ledger"]:
-        kind = (
-            "no ledger: leave --ledger out" if origin["ledger"] is None else "another ledger: name that with --ledger"
-        )
+    if origin.ledger != ledger:
+        kind = "no ledger: leave --ledger out" if origin.ledger is None else "another ledger: name that with --ledger"
         raise ConfigurationError(f"{where}: begun with {kind}, for one with gaps would understate what was released")
 
 
@@ -147,22 +139,20 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _recorder(
-    setup: Setup, disclosures: SqliteDisclosures | None, origin: Mapping[str, Any], done: int
-) -> Record | None:
+def _recorder(setup: Setup, disclosures: SqliteDisclosures | None, origin: Origin, done: int) -> Record | None:
     """Goes on with the ledger. A simulation plays the rounds after its checkpoint again, and they are the very same;
     without a seed they are others, and what the lost ones released stays released.
     """
-    if disclosures is None:
+    if disclosures is None or origin.ledger_run is None:
         return None
     if not setup.random.private:
-        disclosures.rewind(origin["ledger_run"], done)
-    return recorder(setup, disclosures, origin["ledger_run"], origin["memory"])
+        disclosures.rewind(origin.ledger_run, done)
+    return recorder(setup, disclosures, origin.ledger_run, origin.memory)
 
 
-def _memo(directory: Path, origin: Mapping[str, Any]) -> Path | None:
+def _memo(directory: Path, origin: Origin) -> Path | None:
     """The file of all phones' permanent answers, if they must last. Raises ConfigurationError if it is lost."""
-    if origin["memo"] is None:
+    if origin.memo is None:
         return None
-    with SqliteMemo(directory / MEMO, "", expected_store=bytes.fromhex(origin["memo"])):
+    with SqliteMemo(directory / MEMO, "", expected_store=origin.memo):
         return directory / MEMO

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import msgspec
 import safetensors.numpy
 from msgspec import MsgspecError
 from numpy.typing import NDArray
@@ -19,14 +20,14 @@ from numpy.typing import NDArray
 from securefl.errors import ConfigurationError
 from securefl.federation.metrics import lines
 from securefl.federation.records import RoundRecord, RunSummary, read_line, to_line
-from securefl.federation.summary import summarize
+from securefl.federation.summary import About, summarize
 from securefl.federation.training import State
 from securefl.federation.weights import load_arrays, load_weights, model_file
 from securefl.models import Model
 from securefl.store import Checkpoint, FolderLock, SqliteCheckpoints, replace_file
 from securefl.transcript import Label, digest
 
-__all__ = ["MEMO", "RunFolder", "read_run"]
+__all__ = ["MEMO", "Origin", "RunFolder", "read_run"]
 
 STATE, MEMO = "run.db", "memo.db"
 Arrays = Mapping[str, NDArray[Any]]
@@ -37,13 +38,33 @@ def read_run(path: Path) -> RunSummary:
     if not (path / STATE).is_file():
         raise ConfigurationError(f"run {path}: none is kept there; name a folder that securefl train --run was given")
     with SqliteCheckpoints(path / STATE) as state:
-        origin = state.origin()
+        origin = _origin(state, path)
     if origin is None:
         raise ConfigurationError(f"run {path}: it has not begun; wait for its first round")
     try:
-        return summarize(list(map(read_line, lines(path))), **origin["about"])
+        return summarize(list(map(read_line, lines(path))), **origin.about)
     except MsgspecError:
         raise ConfigurationError(f"run {path}: its metrics are damaged; its next start writes them anew") from None
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run was begun with, once and for all."""
+
+    settings: dict[str, dict[str, Any]]
+    source: bytes
+    """Hash of its data."""
+    plain: bool
+    ledger: bytes | None
+    """The store id of its ledger."""
+    ledger_run: int | None
+    """Its number there."""
+    key: bytes
+    """Of `Randomness`."""
+    memory: str
+    """What its phones' memory is called in the ledger: another name would say that it was lost."""
+    memo: bytes | None
+    """The store id of the permanent answers; None for a seeded run, whose checkpoints hold them."""
+    about: About
 
 
 class RunFolder:
@@ -74,13 +95,13 @@ class RunFolder:
         self._state.close()
         self._lock.close()
 
-    def origin(self) -> dict[str, Any] | None:
+    def origin(self) -> Origin | None:
         """What the run was begun with; None in a new folder."""
-        return self._state.origin()
+        return _origin(self._state, self.path)
 
-    def begin(self, origin: Mapping[str, Any]) -> None:
+    def begin(self, origin: Origin) -> None:
         """Say so, once."""
-        self._state.begin(origin)
+        self._state.begin(msgspec.to_builtins(origin))
 
     def restore(self, state: State, model: Model) -> dict[int, dict[str, NDArray[Any]]]:
         """Bring a fresh state to the last checkpoint, if there is one; what each phone keeps.
@@ -99,7 +120,7 @@ class RunFolder:
         state.weights = load_weights(data, model, str(self.path / point.model))
         phones = {user: self._phone(data) for user, data in self._state.phones().items()}
         state.records = list(map(self._record, self._state.records()))
-        state.auc_start = point.facts["auc_start"]
+        state.auc_start = self._auc(point)
         self._fill(state, load_arrays(point.arrays, self.path / STATE))
         for user, kept in phones.items():
             if "embedding" in kept:
@@ -135,13 +156,19 @@ class RunFolder:
         try:
             return load_arrays(zlib.decompress(packed), self.path / STATE)
         except zlib.error:
-            raise ConfigurationError(f"run {self.path / STATE}: damaged; restore the file") from None
+            raise _damaged(self.path) from None
+
+    def _auc(self, point: Checkpoint) -> float | None:
+        try:
+            return msgspec.convert(point.facts.get("auc_start"), float | None)
+        except MsgspecError:
+            raise _damaged(self.path) from None
 
     def _record(self, line: str) -> RoundRecord:
         try:
             return read_line(line)
         except MsgspecError:
-            raise ConfigurationError(f"run {self.path / STATE}: damaged; restore the file") from None
+            raise _damaged(self.path) from None
 
     def _fill(self, state: State, arrays: Arrays) -> None:
         """Write what was saved into the live arrays of a fresh state."""
@@ -153,3 +180,15 @@ class RunFolder:
             )
         for name, values in arrays.items():
             live[name][...] = values
+
+
+def _origin(state: SqliteCheckpoints, path: Path) -> Origin | None:
+    found = state.origin()
+    try:
+        return None if found is None else msgspec.convert(found, Origin)
+    except MsgspecError:
+        raise _damaged(path) from None
+
+
+def _damaged(path: Path) -> ConfigurationError:
+    return ConfigurationError(f"run {path}: {STATE} is damaged; restore the file, or begin anew in another folder")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from statistics import fmean
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from dp import TwoStage
 from securefl.federation.records import PHASES, RoundRecord, RunSummary
@@ -20,7 +20,7 @@ class About(TypedDict):
     private: bool
     plain: bool
     data: Mapping[str, int | float | str]
-    settings: Mapping[str, object]
+    settings: Mapping[str, Any]
 
 
 def summarize(rounds: Sequence[RoundRecord], **about: Unpack[About]) -> RunSummary:

@@ -46,11 +46,11 @@ class SqliteCheckpoints(Database):
         with self._transaction() as database:
             database.execute("INSERT INTO run (origin) VALUES (?)", (json.dumps(origin),))
 
-    def origin(self) -> dict[str, Any] | None:
-        """What `begin` was given; None before."""
+    def origin(self) -> object:
+        """What `begin` was given, as JSON has it; None before."""
         with self._translated():
             row = self._database.execute("SELECT origin FROM run").fetchone()
-        return None if row is None else dict(self._json(row[0]))
+        return None if row is None else self._json(row[0])
 
     def save(self, point: Checkpoint, records: Iterable[str], phones: Mapping[int, bytes]) -> None:
         """A new checkpoint in place of the last: one transaction. Records of the rounds since, phones that changed."""

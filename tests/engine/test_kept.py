@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from numpy.random import default_rng
 
 from securefl.audit import audit
 from securefl.datasets.synthetic import synthetic_click_log
-from securefl.errors import ConfigurationError
+from securefl.errors import ConfigurationError, SecureFLError
 from securefl.federation.folder import read_run
 from securefl.federation.metrics import Metrics, lines
 from securefl.federation.progress import Silent
@@ -410,3 +411,27 @@ def test_what_cannot_be_read_is_said(copy: Path, tmp_path: Path) -> None:
     SqliteCheckpoints(tmp_path / "run.db").close()
     with pytest.raises(ConfigurationError, match="it has not begun"):
         read_run(tmp_path)
+
+
+def damage(content: bytes, random: Random) -> bytes:
+    """One to three bytes where something stands; sometimes the end is missing."""
+    changed = bytearray(content)
+    written = [at for at, byte in enumerate(changed) if byte]
+    for _ in range(random.randint(1, 3)):
+        changed[random.choice(written)] = random.randrange(256)
+    return bytes(changed[: random.choice([len(changed)] * 4 + [random.randrange(len(changed))])])
+
+
+@pytest.mark.parametrize("tries", [12, pytest.param(150, marks=pytest.mark.slow)])
+def test_e3_a_run_with_damage_anywhere_goes_on_or_is_refused(reference: Path, tmp_path: Path, tries: int) -> None:
+    """Never a raw error, whichever byte of its state, its model or its metrics is another."""
+    random = Random(tries)
+    for number in range(tries):
+        folder = Path(shutil.copytree(reference, tmp_path / str(number)))
+        file = random.choice(["run.db", "run.db", "model-000006.safetensors", "metrics.jsonl"])
+        (folder / file).write_bytes(damage((folder / file).read_bytes(), random))
+        try:
+            go(folder, plain=True)
+        except SecureFLError as error:
+            assert "\n" not in str(error)  # noqa: PT017 - some damage goes unseen
+        shutil.rmtree(folder)

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from dp import Budget, PrivacyError, Release, Sensitivity, Skellam, TwoStage
 from securefl.errors import SecureFLError
 from securefl.store import (
+    Checkpoint,
     Disclosure,
+    SqliteCheckpoints,
     SqliteDisclosures,
     SqliteEventLog,
     SqliteJournal,
@@ -75,12 +77,23 @@ def use_updates(updates: SqliteUpdates) -> None:
     updates.recall()
 
 
+def fill_checkpoints(run: SqliteCheckpoints) -> None:
+    run.begin({"settings": {"cohort": {"clients": 9}}})
+    run.save(Checkpoint(1, "model", ONE, {"auc_start": 0.5}, ONE), ["{}"], {3: ONE})
+
+
+def use_checkpoints(run: SqliteCheckpoints) -> None:
+    run.origin(), run.latest(), run.records(), run.phones()
+    run.save(Checkpoint(2, "model", ONE, {}, ONE), ["{}"], {3: OTHER, 4: ONE})
+
+
 STORES = {
     "journal": Store(SqliteJournal, fill_journal, use_journal),
     "memo": Store(lambda path: SqliteMemo(path, "me"), lambda memo: memo.remember(ITEMS, BITS), use_memo),
     "ledger": Store(lambda path: SqliteLedger(path, "me", BUDGET), charge, charge),
     "event log": Store(SqliteEventLog, lambda log: log.append(("drop", ONE, b"")), list),
     "updates": Store(SqliteUpdates, fill_updates, use_updates),
+    "checkpoints": Store(SqliteCheckpoints, fill_checkpoints, use_checkpoints),
     "disclosures": Store(SqliteDisclosures, disclose, lambda rounds: (rounds.runs(), list(rounds))),
 }
 
