@@ -49,8 +49,8 @@ class SubmodelPlan(Message, frozen=True):
     response: tuple[Probability, Probability, Probability, Probability]
     """p1..p4 as exact fractions."""
     tables: Annotated[tuple[Table, ...], msgspec.Meta(min_length=1, max_length=14)]
-    dense: Annotated[int, msgspec.Meta(ge=1, le=1 << 32)]
-    """Dense parameters of the model."""
+    dense: Annotated[int, msgspec.Meta(ge=1, le=(1 << 32) - 1)]
+    """Dense parameters of the model; their sum has one word more."""
     row_floor: Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
     """Claimants below which every claimant leaves a row out: honest ones wanted + colluders (+ losses, malicious)."""
     ring_bits: Annotated[int, msgspec.Meta(ge=2, le=64)]
