@@ -2,6 +2,7 @@
 
     python tests/fuzz/targets.py TARGET [option or corpus folder of libFuzzer...]
     python tests/fuzz/targets.py seeds FOLDER       writes the frames of whole sessions, for the target `frames`
+    python tests/fuzz/targets.py files FOLDER       writes a file of each kind of model, for the target `models`
 
 Needs atheris. See README.md beside this file.
 """
@@ -19,11 +20,12 @@ from typing import Any
 import atheris
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent / folder) for folder in ("secagg", "submodel", "wire")]
+sys.path[:0] = [str(HERE.parent / folder) for folder in ("secagg", "submodel", "wire", "inference")]
 
 # ruff: noqa: E402 - the imports below need the folders above
 from anything import check_client, check_server, said, to_a_client, to_the_server, told
 from builds import CODECS
+from foreign import WAYS, accepted_or_named, content
 from worlds import WORLDS
 
 import bloom
@@ -92,11 +94,17 @@ def server(data: bytes) -> None:
     check_server(kind, setting, *to_the_server(tape, kind, setting))
 
 
+def models(data: bytes) -> None:
+    """A file of a model, its kind by the first byte: it is run, or refused in a sentence."""
+    accepted_or_named(list(WAYS)[data[0] % len(WAYS)] if data else "onnx", data[1:])
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "frames": frames,
     "encodings": encodings,
     "client": client,
     "server": server,
+    "models": models,
 }
 
 
@@ -119,10 +127,19 @@ def write_seeds(folder: Path) -> None:
             (folder / hashlib.sha256(frame).hexdigest()[:16]).write_bytes(frame)
 
 
+def write_files(folder: Path) -> None:
+    """A sound file of each kind, as `models` takes it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for place, kind in enumerate(WAYS):
+        (folder / kind).write_bytes(bytes([place]) + content(kind))
+
+
 def main(arguments: list[str]) -> Any:
     """Fuzz until the time is over or something does not hold."""
     if arguments[1:2] == ["seeds"] and len(arguments) == 3:
         return write_seeds(Path(arguments[2]))
+    if arguments[1:2] == ["files"] and len(arguments) == 3:
+        return write_files(Path(arguments[2]))
     if len(arguments) < 2 or arguments[1] not in TARGETS:
         return f"{__doc__}\nTARGET: {', '.join(TARGETS)}"
     instrument()

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
 from dins import trained
+from foreign import WAYS, accepted_or_named, content, save_net
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_inference_images import residual_net
 
-from securefl.inference import (
-    InputError,
-    ModelError,
-    Ranker,
-    Session,
-    UnsupportedOperatorError,
-    load_prepared,
-    load_submodel,
-    save_prepared,
-    save_submodel,
-)
+from securefl.inference import ModelError, load_prepared, load_submodel, save_submodel
 
-NAMED = (ModelError, InputError, UnsupportedOperatorError)
+KINDS = ("prepared", "submodel")
 HOSTILE = st.sampled_from(
     [
         -1,
@@ -55,45 +42,6 @@ HOSTILE = st.sampled_from(
 )
 
 
-def save_net(path: Path) -> None:
-    b = residual_net(0, 3, (9, 8), 1)
-    save_prepared(Session(b.graph(b.out), precision="int8"), path)  # type: ignore[attr-defined]
-
-
-def run_net(path: Path) -> None:
-    session = load_prepared(path)
-    session.run(session.example())
-
-
-def run_submodel(path: Path) -> None:
-    model = load_submodel(path)
-    Ranker(model, candidates=2, history=3).rank(model.items[:2], model.items[1:5])
-
-
-WAYS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None], int]] = {
-    "prepared": (save_net, run_net, 8),
-    "submodel": (lambda path: save_submodel(trained(0).submodel(), path), run_submodel, 0),
-}
-"""How a file is written and used, and where the eight bytes with the length of its JSON header stand."""
-
-
-@cache
-def content(kind: str) -> bytes:
-    with TemporaryDirectory() as folder:
-        WAYS[kind][0](Path(folder) / "file")
-        return (Path(folder) / "file").read_bytes()
-
-
-def accepted_or_named(kind: str, data: bytes) -> None:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "file"
-        path.write_bytes(data)
-        try:
-            WAYS[kind][1](path)
-        except NAMED as error:
-            assert str(error)  # noqa: PT017 - a few changes are harmless, all others are named
-
-
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Paths to everything in some JSON."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -112,7 +60,7 @@ def at(value: Any, path: tuple[Any, ...]) -> Any:
     return at(value[path[0]], path[1:]) if path else value
 
 
-@pytest.mark.parametrize("kind", WAYS)
+@pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=40)
 @given(data=st.data())
 def test_a_cut_or_longer_file(kind: str, data: st.DataObject) -> None:
@@ -121,12 +69,12 @@ def test_a_cut_or_longer_file(kind: str, data: st.DataObject) -> None:
     accepted_or_named(kind, whole[:cut] + data.draw(st.binary(max_size=9)))
 
 
-@pytest.mark.parametrize("kind", WAYS)
+@pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=120)
 @given(data=st.data())
 def test_a_file_with_other_bytes(kind: str, data: st.DataObject) -> None:
     damaged = bytearray(content(kind))
-    first = WAYS[kind][2]
+    first = WAYS[kind].header
     header = first + 8 + int.from_bytes(damaged[first : first + 8], "little")
     for _ in range(data.draw(st.integers(1, 4))):
         end = data.draw(st.sampled_from([header, len(damaged)]))
@@ -134,12 +82,12 @@ def test_a_file_with_other_bytes(kind: str, data: st.DataObject) -> None:
     accepted_or_named(kind, bytes(damaged))
 
 
-@pytest.mark.parametrize("kind", WAYS)
+@pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=200)
 @given(data=st.data())
 def test_a_header_that_says_something_else(kind: str, data: st.DataObject) -> None:
     """It stays JSON, and so passes the parser; what it says does not fit."""
-    whole, first = content(kind), WAYS[kind][2]
+    whole, first = content(kind), WAYS[kind].header
     end = first + 8 + int.from_bytes(whole[first : first + 8], "little")
     header = json.loads(whole[first + 8 : end])
     for _ in range(data.draw(st.integers(1, 2))):
@@ -159,7 +107,7 @@ def test_a_header_that_says_something_else(kind: str, data: st.DataObject) -> No
 def test_a_prepared_file_is_never_written_through(tmp_path: Path) -> None:
     save_net(tmp_path / "net")
     before = (tmp_path / "net").read_bytes()
-    run_net(tmp_path / "net")
+    WAYS["prepared"].run(tmp_path / "net")
     assert (tmp_path / "net").read_bytes() == before
 
 
