@@ -12,7 +12,6 @@ one of the survivors.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import sys
 import threading
@@ -31,7 +30,7 @@ from flwr.simulation import run_simulation
 from numpy.typing import NDArray
 from report import Check, Report
 
-from securefl.engine.flower import SIMULATION, Aggregate, ArraySpec, SecureClient, Terms, secure_aggregate
+from securefl.engine.flower import Aggregate, ArraySpec, SecureClient, Terms, secure_aggregate
 
 LARGEST = 1000
 
@@ -54,15 +53,15 @@ def main() -> None:
 
 def simulate(clients: int, loss: float, numbers: int, kem: str) -> list[Check]:
     """Raises `SystemExit` if the sum is not the clear one."""
-    client, server = ClientApp(), ServerApp()
+    client, server, lost = ClientApp(), ServerApp(), losses(clients, loss)
 
     def arrays(_request: RecordDict, context: Context) -> Mapping[str, NDArray[np.int64]]:
         number = int(context.node_config["partition-id"])
-        if is_lost(number, loss):
+        if number in lost:
             raise RuntimeError("this node is lost")
         return {"array": values(number, numbers)}
 
-    SecureClient(arrays=arrays).register(client)
+    SecureClient(arrays=arrays, simulated=True).register(client)
     done: list[tuple[Aggregate, float]] = []
 
     @server.main()
@@ -75,10 +74,10 @@ def simulate(clients: int, loss: float, numbers: int, kem: str) -> list[Check]:
 
     began = time.perf_counter()
     with Peak() as peak:
-        run_simulation(server, simulated(client), clients, backend_config=BACKEND)
+        run_simulation(server, client, clients, backend_config=BACKEND)
     wall = time.perf_counter() - began
     result, seconds = done[0]
-    alive = [number for number in range(clients) if not is_lost(number, loss)]
+    alive = [number for number in range(clients) if number not in lost]
     if len(result.survivors["sum"]) != len(alive) or result.failures:
         raise SystemExit(f"{len(result.survivors['sum'])} of {len(alive)} nodes are in the sum: {result.failures}")
     if not (result.arrays["array"] == sum(values(number, numbers) for number in alive)).all():
@@ -97,21 +96,9 @@ BACKEND = {
 }
 
 
-def simulated(app: ClientApp) -> ClientApp:
-    """The run's configuration cannot be set from here: put the one switch in that marks a simulation."""
-
-    def mod(message, context, call_next):  # type: ignore[no-untyped-def]
-        context.run_config = {**context.run_config, SIMULATION: True}
-        return call_next(message, context)
-
-    out = ClientApp()
-    out.query("securefl", mods=[mod])(app)
-    return out
-
-
-def is_lost(number: int, loss: float) -> bool:
-    """The same nodes at every message, scattered over all shards."""
-    return int.from_bytes(hashlib.sha256(str(number).encode()).digest()[:4], "big") < loss * 2**32
+def losses(clients: int, loss: float) -> frozenset[int]:
+    """The nodes that are lost, scattered over all shards."""
+    return frozenset(np.random.default_rng(0).permutation(clients)[: round(loss * clients)].tolist())
 
 
 def values(number: int, numbers: int) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from flwr.app import Context, Error, Message, RecordDict
 from flwr.app.error import Error as FlowerError
 from flwr.clientapp import ClientApp
 from flwr.common.serde import context_from_proto, context_to_proto, message_from_proto, message_to_proto
+from flwr.server.utils.validator import validate_message
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
@@ -116,8 +117,11 @@ class FakeGrid(Grid):
         message.metadata.__dict__["_message_id"] = name
         reply = node.handle(message)
         reply.metadata.__dict__["_src_node_id"] = node.number
+        reply.metadata.__dict__["_message_id"] = f"reply to {name}"
         reply.metadata.__dict__["_reply_to_message_id"] = name
         reply = message_from_proto(message_to_proto(reply))
+        if validate_message(reply, is_reply_message=True):
+            return  # as the SuperLink does: whoever waits for it waits in vain
         if callable(fault):
             reply = fault(reply)
         self._ready[name] = (time.monotonic() + (fault if isinstance(fault, float) else 0.0), reply)

@@ -54,7 +54,8 @@ class SecureClient:
 
     `arrays`: gives this node's part in plain sums. `rounds`: gives it in submodel rounds, from the application's
     records of each message and the context. `limits` and `submodel_limits` are the node's own bounds. A frame above
-    `max_bytes` is refused.
+    `max_bytes` is refused. `simulated`: a node without a folder of its own makes its client up, as it does when the
+    run's configuration has `securefl-simulation = true`; that protects nobody.
     """
 
     def __init__(
@@ -65,9 +66,10 @@ class SecureClient:
         limits: Limits | None = None,
         submodel_limits: SubmodelLimits | None = None,
         max_bytes: int = MAX_BYTES,
+        simulated: bool = False,
     ) -> None:
         self._arrays, self._rounds, self._max_bytes = arrays, rounds, max_bytes
-        self._limits, self._submodel_limits = limits, submodel_limits
+        self._limits, self._submodel_limits, self._simulated = limits, submodel_limits, simulated
 
     def register(self, app: ClientApp) -> None:
         """Make `app` answer with this."""
@@ -78,7 +80,7 @@ class SecureClient:
         try:
             envelope = open_envelope(message.content, self._max_bytes)
             request = request_of(message.content)
-            with home(context) as own:
+            with home(context, simulated=self._simulated) as own:
                 match envelope.kind:
                     case "enrolment":
                         frames = [enrol_here(own, envelope, context)]

@@ -78,18 +78,20 @@ def is_deployed(context: Context) -> bool:
 
 
 @contextmanager
-def home(context: Context) -> Iterator[Home]:
-    """The home of the node that `context` belongs to. A node with a folder is never taken for a simulated one."""
+def home(context: Context, *, simulated: bool = False) -> Iterator[Home]:
+    """The home of the node that `context` belongs to. `simulated`: what a node without a folder is; one with a folder
+    is never taken for that.
+    """
     folder = context.node_config.get(FOLDER)
     if folder is not None:
         with NodeStore(str(folder)) as store:
             yield store
-    elif context.run_config.get(SIMULATION) is True:
-        simulated = SimulatedHome(context)
+    elif simulated or context.run_config.get(SIMULATION) is True:
+        made_up = SimulatedHome(context)
         try:
-            yield simulated
+            yield made_up
         finally:
-            simulated.save()
+            made_up.save()
     else:
         raise ConfigurationError(
             f"node-config: {FOLDER} is missing: name the folder of this node's store; a simulation sets "
