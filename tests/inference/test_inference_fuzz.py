@@ -82,26 +82,41 @@ def test_a_file_with_other_bytes(kind: str, data: st.DataObject) -> None:
     accepted_or_named(kind, bytes(damaged))
 
 
+def header_of(kind: str) -> Any:
+    """The JSON of a sound file."""
+    whole, first = content(kind), WAYS[kind].header
+    return json.loads(whole[first + 8 : first + 8 + int.from_bytes(whole[first : first + 8], "little")])
+
+
+def with_header(kind: str, header: Any) -> bytes:
+    """The sound file with another header; a prepared net's arrays begin at a multiple of 64."""
+    whole, first, said = content(kind), WAYS[kind].header, json.dumps(header).encode()
+    end = first + 8 + int.from_bytes(whole[first : first + 8], "little")
+    unit = 64 if kind == "prepared" else 1
+    before = whole[:first] + len(said).to_bytes(8, "little") + said
+    return before + bytes(-len(before) % unit) + whole[-(-end // unit) * unit :]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=200)
 @given(data=st.data())
 def test_a_header_that_says_something_else(kind: str, data: st.DataObject) -> None:
     """It stays JSON, and so passes the parser; what it says does not fit."""
-    whole, first = content(kind), WAYS[kind].header
-    end = first + 8 + int.from_bytes(whole[first : first + 8], "little")
-    header = json.loads(whole[first + 8 : end])
+    header = header_of(kind)
     for _ in range(data.draw(st.integers(1, 2))):
         paths = leaves(header)
         path, other = data.draw(st.sampled_from(paths)), data.draw(st.sampled_from(paths))
         header = changed(header, path, data.draw(st.one_of(HOSTILE, st.just(at(header, other)))))
-    said = json.dumps(header).encode()
-    if kind == "prepared":
-        padding = bytes(-(16 + len(said)) % 64)
-        accepted_or_named(
-            kind, whole[:8] + len(said).to_bytes(8, "little") + said + padding + whole[-(-end // 64) * 64 :]
-        )
-    else:
-        accepted_or_named(kind, len(said).to_bytes(8, "little") + said + whole[end:])
+    accepted_or_named(kind, with_header(kind, header))
+
+
+def test_prepared_weights_that_fit_no_kernel_are_named(tmp_path: Path) -> None:
+    """Every one of them, cut to a single item."""
+    header = header_of("prepared")
+    for name in header["prepared"]:
+        (tmp_path / "net").write_bytes(with_header("prepared", changed(header, ("prepared", name, 1), [1])))
+        with pytest.raises(ModelError, match=" -> "):
+            load_prepared(tmp_path / "net")
 
 
 def test_a_prepared_file_is_never_written_through(tmp_path: Path) -> None:
