@@ -12,6 +12,7 @@ one of the survivors.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import threading
@@ -30,7 +31,7 @@ from flwr.simulation import run_simulation
 from numpy.typing import NDArray
 from report import Check, Report
 
-from securefl.engine.flower import Aggregate, ArraySpec, SecureClient, Terms, secure_aggregate
+from securefl.engine.flower import Aggregate, ArraySpec, LogWatch, SecureClient, Terms, secure_aggregate
 
 LARGEST = 1000
 
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--kem", default="x25519-mlkem768", choices=["x25519", "x25519-mlkem768"])
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     report = Report(sys.argv, ["flwr", "ray", "cryptography"])
     report.checks += simulate(options.clients, options.loss, options.numbers, options.kem)
     print(report.table())
@@ -66,7 +68,9 @@ def simulate(clients: int, loss: float, numbers: int, kem: str) -> list[Check]:
 
     @server.main()
     def aggregate(grid: Grid, _context: Context) -> None:
-        terms = Terms(threshold=None if loss < 0.3 else clients // 2, kem=kem, deadline=1800.0, patience=600.0)
+        terms = Terms(
+            threshold=None if loss < 0.3 else clients // 2, kem=kem, deadline=1800.0, patience=600.0, watch=LogWatch()
+        )
         nodes = terms.post(grid).wait_for_nodes(clients, 600.0)
         began = time.perf_counter()
         done.append((secure_aggregate(grid, nodes, [ArraySpec("array", (numbers,), LARGEST)], terms=terms), began))

@@ -230,6 +230,7 @@ def run(soak: Soak, rounds: int) -> list[Check]:
         Check("client_restarts", sum(client.restarts for client in soak.clients.values()), "processes that died"),
         Check("server_restarts", soak.server_restarts, "processes that died"),
         Check("memory_mb_warm", warm, f"MB after {min(WARM, rounds - 1) + 1} rounds"),
+        Check("memory_mb_half", memory[rounds // 2], "MB after half of the rounds"),
         Check("memory_mb_end", memory[-1], "MB after the last", warm * 1.05, warm * 1.02, "<="),
         Check("seconds", time.perf_counter() - began, "s"),
     ]

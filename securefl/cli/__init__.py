@@ -12,6 +12,7 @@ from securefl.cli.advise import advise
 from securefl.cli.audit import audit
 from securefl.cli.demo import demo
 from securefl.cli.infer import infer
+from securefl.cli.node import node
 from securefl.cli.report import report
 from securefl.cli.train import train
 from securefl.errors import ConfigurationError, SecureFLError
@@ -39,6 +40,7 @@ app.command(epilog=EXIT_CODES)(report)
 app.command(epilog=EXIT_CODES)(infer)
 app.command(epilog=EXIT_CODES)(audit)
 app.command(epilog=EXIT_CODES)(advise)
+app.command(epilog=EXIT_CODES)(node)
 
 
 @app.callback(invoke_without_command=True)

@@ -122,7 +122,8 @@ class Driver:
                 self._arrived(message, reply)
             self._expire()
             if self._waiting:
-                pause(came=bool(replies), until=min(due for *_, due in self._waiting.values()))
+                nearest = min(due for *_, due in self._waiting.values())
+                pause(came=bool(replies), until=nearest, waiting=len(self._waiting))
         for session in sessions:
             self._release(session)
 

@@ -105,7 +105,7 @@ class Post:
                 if name in waiting:
                     yield Reply(waiting.pop(name), reply.message)
             if waiting:
-                pause(came=bool(replies), until=until)
+                pause(came=bool(replies), until=until, waiting=len(waiting))
         for node in waiting.values():
             yield Reply(node, None, f"no answer in {deadline:g} s")
 
@@ -137,7 +137,11 @@ class Pause:
     def __init__(self) -> None:
         self._next = FIRST_PAUSE
 
-    def __call__(self, *, came: bool, until: float) -> None:
-        """Sleep. `came`: whether the last look found anything; `until`: the time of `time.monotonic` to wake at."""
-        self._next = FIRST_PAUSE if came else min(LONGEST_PAUSE, 1.5 * self._next)
+    def __call__(self, *, came: bool, until: float, waiting: int) -> None:
+        """Sleep. `came`: whether the last look found anything; `until`: the time of `time.monotonic` to wake at.
+
+        `waiting`: for how many replies; a look at many is dear, and the next of them is no news.
+        """
+        shortest = min(LONGEST_PAUSE, FIRST_PAUSE * (1 + waiting / 50))
+        self._next = shortest if came else min(LONGEST_PAUSE, max(shortest, 1.5 * self._next))
         time.sleep(max(0.0, min(self._next, until - time.monotonic())))
