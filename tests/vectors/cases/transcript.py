@@ -24,7 +24,8 @@ LABELS = (
         "dealing",
         "box",
     ),
-    *("pad", "mask", "stream", "row", "dense", "union", "binding", "consistency", "plan", "simulation", "checkpoint"),
+    *("pad", "mask", "stream", "row", "dense", "union", "binding", "consistency", "plan"),
+    *("enrolment", "simulation", "checkpoint"),
 )
 CASES: list[tuple[str, list[bytes | str | int]]] = [
     ("params", []),
