@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .din import PADDING, Submodel, din_graph
 from .errors import InputError, ModelError, UnsupportedOperatorError
-from .graph import Graph, Node, Spec
+from .graph import Graph
+from .node import Node, Spec
 from .prepared import load_prepared, save_prepared
 from .session import Session
 from .submodel import Ranker, load_submodel, save_submodel

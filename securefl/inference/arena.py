@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .errors import ModelError
-from .graph import Array
+from .node import Array
 
 __all__ = ["Arena", "Block", "place"]
 

@@ -11,7 +11,8 @@ from securefl.models.layers import NORM_EPSILON
 from securefl.models.network import views
 
 from .errors import ModelError
-from .graph import INT64, Array, Graph, Node, Spec
+from .graph import Graph
+from .node import INT64, Array, Node, Spec
 
 __all__ = ["PADDING", "Submodel", "din_graph"]
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .backends.interface import Backend, Layout
-from .graph import Graph, Node
+from .graph import Graph
+from .node import Node
 
 __all__ = ["LaidOut", "lay_out"]
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from .arena import Arena, Block
 from .backends.interface import Choice, Layout
-from .graph import Array, Graph, Node
+from .graph import Graph
 from .layout import LaidOut
+from .node import Array, Node
 
 __all__ = ["Memory"]
 

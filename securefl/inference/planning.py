@@ -12,9 +12,10 @@ from .backends.native import NativeBackend
 from .backends.native.lowering import Options
 from .backends.reference import NumpyBackend
 from .cost import Rates
-from .graph import Array, Graph
+from .graph import Graph
 from .layout import LaidOut, lay_out
 from .memory import Memory
+from .node import Array
 from .rules import rewrite
 from .schedule import Part, assign, parts
 from .settings import Settings

@@ -17,7 +17,8 @@ import msgspec
 import numpy as np
 
 from .errors import ModelError
-from .graph import DTYPES, MAX_RANK, Array, Attribute, Graph, Node, Spec, ordered
+from .graph import Graph, ordered
+from .node import DTYPES, MAX_RANK, Array, Attribute, Node, Spec
 from .session import Session
 
 __all__ = ["load_prepared", "save_prepared"]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from .backends.interface import Backend
 from .errors import UnsupportedOperatorError
-from .graph import Graph, Node
+from .graph import Graph
+from .node import Node
 
 __all__ = ["Part", "assign", "parts"]
 

@@ -19,7 +19,8 @@ from native.nn import Places, Program
 from .calibration import calibrated
 from .cost import typical
 from .errors import InputError
-from .graph import Array, Graph, Spec
+from .graph import Graph
+from .node import Array, Spec
 from .planning import Plan, Table, make_plan, rows
 from .settings import Settings, checked
 

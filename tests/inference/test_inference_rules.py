@@ -7,7 +7,7 @@ import pytest
 from test_inference_images import Builder, near
 
 from securefl.inference import Graph, Node, Session, Spec
-from securefl.inference.graph import INT64
+from securefl.inference.node import INT64
 from securefl.inference.rules import rewrite
 from securefl.inference.rules.fold import FOLD_AT_MOST, drop_identities, fold_constants
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..cost import Rates
 from ..errors import InputError
-from ..graph import BOOL, Graph, Node
+from ..graph import Graph
+from ..node import BOOL, Node
 from .interface import Buffers, Choice, Layout, Operation
 from .parts import part_of
 from .reference import products

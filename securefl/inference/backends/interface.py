@@ -8,7 +8,8 @@ from typing import Literal, Protocol, TypeAlias
 
 from native.nn import Step
 
-from ..graph import Array, Graph, Node
+from ..graph import Graph
+from ..node import Array, Node
 
 __all__ = ["Backend", "Buffers", "Choice", "Layout", "Operation"]
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from ..cost import Rates
 from ..errors import ModelError
-from ..graph import FLOAT32, Graph
+from ..graph import Graph
+from ..node import FLOAT32
 from ..onnx import to_onnx
 from .engine import EngineBackend, package
 from .interface import Buffers

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..graph import Graph, Node
+from ..graph import Graph
+from ..node import Node
 
 __all__ = ["part_of"]
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ..graph import Graph, Node
+from ..graph import Graph
+from ..node import Node
 from ..operators import compute
 from .interface import Buffers, Choice, Layout, Operation
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError, UnsupportedOperatorError
-from ..graph import DTYPES, MAX_ELEMENTS, MAX_RANK, Array, Attribute, Graph, Node, Spec, ordered
+from ..graph import Graph, ordered
+from ..node import DTYPES, MAX_ELEMENTS, MAX_RANK, Array, Attribute, Node, Spec
 from .package import onnx
 
 __all__ = ["load_onnx"]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnsupportedOperatorError
-from ..graph import Array, Graph, Node
+from ..graph import Graph
+from ..node import Array, Node
 from ..operators.interface import number, text
 from .package import onnx
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import ModelError, UnsupportedOperatorError
-from ..graph import FLOAT32, Array, Node, Spec
+from ..node import FLOAT32, Array, Node, Spec
 from . import arithmetic, dense, embedding, images, shaping
 from .interface import Operator
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
-from ..graph import Array, Node, Spec
+from ..node import Array, Node, Spec
 from .interface import Arrays, Operator, Specs, number, text
 
 ACTIVATIONS = ("identity", "sigmoid", "tanh", "prelu", "dice")

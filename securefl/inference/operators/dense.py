@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import ModelError
-from ..graph import Array, Node, Spec
+from ..node import Array, Node, Spec
 from .arithmetic import activate
 from .interface import Arrays, Operator, Specs, axis_of, integer, number
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import InputError, ModelError
-from ..graph import INT64, Array, Node, Spec
+from ..node import INT64, Array, Node, Spec
 from .arithmetic import sigmoid
 from .dense import softmax
 from .interface import Arrays, Operator, Specs, axis_of, integer, number

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from native.nn import Window
 
 from ..errors import ModelError, UnsupportedOperatorError
-from ..graph import Array, Node, Spec
+from ..node import Array, Node, Spec
 from .arithmetic import activate
 from .interface import Arrays, Operator, Specs, integer, integers, number, text
 

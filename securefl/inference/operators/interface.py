@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ..errors import ModelError
-from ..graph import Array, Node, Spec
+from ..node import Array, Node, Spec
 
 Specs: TypeAlias = Sequence[Any]
 """Spec, or None where an optional input is absent."""

@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 
 from ..errors import ModelError, UnsupportedOperatorError
-from ..graph import DTYPES, INT64, Array, Node, Spec
+from ..node import DTYPES, INT64, Array, Node, Spec
 from .interface import Arrays, Operator, Specs, axis_of, integer, integers, text
 
 CAST_KINDS = {str(dtype): dtype for dtype in DTYPES}

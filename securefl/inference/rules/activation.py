@@ -7,7 +7,8 @@ from math import inf
 
 import numpy as np
 
-from ..graph import Array, Graph, Node
+from ..graph import Graph
+from ..node import Array, Node
 from ..operators.interface import number
 from .matching import Matcher, along_last, fresh
 

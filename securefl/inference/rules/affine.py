@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..graph import Array, Graph, Node
+from ..graph import Graph
+from ..node import Array, Node
 from ..operators.images import scale_and_shift
 from .matching import Matcher, along_last, fresh
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..graph import Array, Graph, Node
+from ..graph import Graph
+from ..node import Array, Node
 from .matching import Matcher, fresh
 
 

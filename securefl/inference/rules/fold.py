@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..graph import Graph, Node
+from ..graph import Graph
+from ..node import Node
 from ..operators import compute
 from .matching import Matcher
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..graph import Array, Graph, Node
+from ..graph import Graph
+from ..node import Array, Node
 
 
 class Matcher:

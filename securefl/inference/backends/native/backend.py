@@ -8,7 +8,8 @@ from native.nn import Kernels, NNError, Program
 
 from ...cost import Rates
 from ...errors import ModelError
-from ...graph import Array, Graph, Node
+from ...graph import Graph
+from ...node import Array, Node
 from ..interface import Buffers, Choice, Layout, Operation
 from . import dense, embedding, images, shaping
 from .layouts import layouts_of

@@ -9,7 +9,7 @@ import numpy as np
 
 from native.nn import Floats
 
-from ...graph import Array, Node
+from ...node import Array, Node
 from ...operators.interface import axis_of, text
 from ..interface import Buffers, Choice
 from .lowering import Context, Lowering, Steps, limits, matrix

@@ -6,7 +6,7 @@ import numpy as np
 
 from native.nn import Table
 
-from ...graph import Array, Node
+from ...node import Array, Node
 from ...operators.embedding import WEIGHTS
 from ...operators.interface import integer, number
 from ..interface import Buffers, Choice

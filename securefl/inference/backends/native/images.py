@@ -9,7 +9,7 @@ import numpy as np
 
 from native.nn import Window
 
-from ...graph import Array, Node
+from ...node import Array, Node
 from ...operators.images import conv_window, pool_window
 from ...operators.interface import integer
 from ...winograd import Winograd, floats, winograd

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...graph import Node
+from ...node import Node
 from ..interface import Layout
 from .dense import KINDS
 from .images import LOWERINGS as IMAGES

@@ -12,7 +12,8 @@ import numpy as np
 from native.nn import Floats, Kernels, Step
 
 from ...cost import Rates
-from ...graph import Array, Graph, Node
+from ...graph import Graph
+from ...node import Array, Node
 from ...operators.interface import number
 from ..interface import Buffers, Choice
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from ...graph import Node
+from ...node import Node
 from ...operators.interface import axis_of
 from ..interface import Buffers, Choice
 from .lowering import Context, Lowering, Steps
