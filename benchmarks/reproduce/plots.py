@@ -17,6 +17,15 @@ from numpy.typing import NDArray
 
 HERE = Path(__file__).parents[2] / "docs" / "results"
 INK, ACCENT, OTHER = "#6b7280", "#0f766e", "#b45309"
+WAYS = (
+    ("central", "central", INK, ":"),
+    ("fedavg", "FedAvg", OTHER, "-"),
+    ("submodel_none", "claims: none", ACCENT, ":"),
+    ("submodel_15_16", "15/16", ACCENT, "-."),
+    ("submodel_7_8", "7/8", ACCENT, "-"),
+    ("submodel_3_4", "3/4", ACCENT, "--"),
+    ("fedsubavg", "FedSubAvg", "#7c3aed", "-"),
+)
 ROWS = ((50, 1), (100, 1), (100, 3), (100, 5), (200, 1))
 
 
@@ -30,6 +39,9 @@ def main() -> None:
             figure = draw({run: points(curve) for run, curve in json.loads(curves.read_text()).items()})
             figure.savefig(HERE / f"{name}.svg", transparent=True, metadata={"Date": None})
             print(HERE / f"{name}.svg")
+    if all((HERE / f"auc-{log}-curves.json").exists() for log in ("amazon", "ml-100k")):
+        clicks().savefig(HERE / "auc.svg", transparent=True, metadata={"Date": None})
+        print(HERE / "auc.svg")
 
 
 def mnist(curves: dict[str, NDArray[np.float64]]) -> plt.Figure:
@@ -57,6 +69,24 @@ def cifar(curves: dict[str, NDArray[np.float64]]) -> plt.Figure:
     axes.set(xlabel="round", ylabel="test accuracy, %", xlim=(0, None))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def clicks() -> plt.Figure:
+    """Every way of training on both click logs, at one rate and each at its own."""
+    figure, axes = plt.subplots(1, 4, figsize=(11, 2.9), layout="constrained")
+    panels = [(log, rate) for log in ("amazon", "ml-100k") for rate in ("one", "tuned")]
+    for one, (log, rate) in zip(axes, panels, strict=True):
+        curves = json.loads((HERE / f"auc-{log}-curves.json").read_text())
+        for way, label, colour, style in WAYS:
+            if f"{rate} {way}" not in curves:
+                continue
+            number, auc = points(curves[f"{rate} {way}"]).T
+            one.plot(number, auc, style, color=colour, linewidth=1.1, label=label)
+        one.set(title=f"{log}, {'one rate' if rate == 'one' else 'each tuned'}", xlabel="round", ylim=(0.5, 0.77))
+        one.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("test AUC")
+    axes[0].legend(frameon=False, loc="upper left", fontsize=7, ncols=2)
     return figure
 
 
