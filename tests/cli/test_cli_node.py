@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
-from conftest import securefl
 
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", ".*removed in Click 9", DeprecationWarning)  # typer 0.20 under click 8.5
+    from securefl.cli import run as securefl
 from securefl.store import NodeStore
 
 
