@@ -61,7 +61,7 @@ def expected(folder: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> list[
 
 
 @pytest.mark.slow
-@pytest.mark.needs("data", "flower-superlink")
+@pytest.mark.needs("data", "flwr")
 def test_a_deployment_trains_what_the_local_engine_trains_and_survives_a_kill(
     tmp_path: Path, data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

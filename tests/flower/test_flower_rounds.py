@@ -180,6 +180,24 @@ def test_a3_memory_restored_from_before_an_answer_is_refused(tmp_path: Path) -> 
     assert "resumed before" in reply.error.reason
 
 
+def test_a_late_message_of_another_session_disturbs_nothing() -> None:
+    world, old = World(), list[Message]()
+
+    def fault(node: int, step: str, message: Message) -> Any:
+        if (node, step) == (103, "Roster"):
+            old.append(message)
+        elif (node, step) == (103, "Delivery") and len(old) == 2:
+            reply = world.grid.nodes[103].handle(old[0])  # the first round's, in the middle of the second
+            assert "not in" in reply.error.reason
+        return None
+
+    world.grid.fault = fault
+    for _ in range(2):
+        result = world.play()
+        assert len(result.survivors) == 5
+        assert world.is_exact(result)
+
+
 def refused(world: World, number: int, sentence: str, **others: Any) -> bool:
     """Whether this node was left out, for this reason, and the round was exact without it."""
     result = world.play(**others)
@@ -240,6 +258,16 @@ def test_a8_an_unregistered_identity_is_refused_by_clients_and_by_the_server(tmp
     assert result.sums is None, "the others do not deal to an identity that is not registered with them"
     assert all("not registered" in result.lost[node] or node == 105 for node in result.lost), result.lost
     global TERMS
+    registry = b"".join(sorted([*everybody[:4], stranger]))
+
+    def lies(node: int, step: str, message: Message) -> None:
+        if step == "RoundInvitation":
+            message.content["securefl"]["registry"] = registry
+
+    world.grid.fault = lies
+    result = world.play()
+    assert result.sums is None, "a deployed node has its own registry, whatever the server says"
+    world.grid.fault = lambda *_: None
     before, TERMS = TERMS, Terms(deadline=0.15, registry=frozenset(everybody))
     try:
         assert refused(world, 5, "an identity that is not registered")
