@@ -70,8 +70,8 @@ def test_a_deployment_trains_what_the_local_engine_trains_and_survives_a_kill(
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1500)
     assert done.returncode == 0, done.stdout + done.stderr
     log = (tmp_path / "run" / "run.log").read_text()
-    assert "round 1: 4 of 4 finished" in log
-    assert "round 2: 3 of 4 finished" in log
+    assert "round 1: done, 4 of 4 finished" in log
+    assert "round 2: done, 3 of 4 finished" in log
     for number, (dense, tables) in enumerate(expected(tmp_path, data, monkeypatch), 1):
         trained = load_file(tmp_path / "run" / f"round-{number}.safetensors")
         assert trained.pop("dense").tobytes() == dense.tobytes()
