@@ -62,7 +62,10 @@ def test_messages_and_their_directions() -> None:
 
 
 def power(number: int) -> str:
-    return str(number) if number < 2**17 else f"2^{number.bit_length() - 1}"
+    if number < 2**17:
+        return str(number)
+    power = (number + 1).bit_length() - 1
+    return f"2^{power}" + {0: "", 1: "-1"}[2**power - number]
 
 
 def span(low: int | None, high: int | None) -> str:
