@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from securefl.errors import ProtocolError
+from securefl.errors import ConfigurationError, ProtocolError
 
 if TYPE_CHECKING:
     from securefl.cli.tensorboard import TensorBoard
     from securefl.config import Config
+    from securefl.engine.kept import Nodes
     from securefl.federation.records import RunSummary
 
 __all__ = ["train"]
 
 WHAT, HOW, OUTPUT = "What to train", "How", "Where the result goes"
+
+
+class EngineName(StrEnum):
+    """Where clients run."""
+
+    LOCAL = "local"
+    PROCESSES = "processes"
+    FLOWER = "flower"
 
 
 def _option(panel: str, metavar: str, text: str, *names: str) -> Any:
@@ -32,6 +43,10 @@ def train(
     plain: Annotated[
         bool, typer.Option("--plain", rich_help_panel=HOW, help="No masks, to compare: the same model, bit for bit.")
     ] = False,
+    engine: Annotated[
+        EngineName,
+        typer.Option(rich_help_panel=HOW, help="Clients in this process, in several, or as nodes of Flower (Ray)."),
+    ] = EngineName.PROCESSES,
     processes: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, max=64, rich_help_panel=HOW, help="Workers. [dim]default: one a core"),
@@ -63,12 +78,26 @@ def train(
     validate(settings)
     if json is not None and json != "-":
         check_writable(Path(json), "--json")
-    summary = _run(settings, run, processes or available_cores(), ledger, plain=plain)
+    workers = 1 if engine is EngineName.LOCAL else processes or available_cores()
+    nodes = _flower_nodes() if engine is EngineName.FLOWER else None
+    summary = _run(settings, run, workers, ledger, nodes, plain=plain)
     _deliver(summary, json)
     _judge(summary)
 
 
-def _run(config: Config, directory: Path, processes: int, ledger: Path | None, *, plain: bool) -> RunSummary:
+def _flower_nodes() -> Nodes:
+    """Flower and Ray talk to nobody outside. Raises ConfigurationError without the extra."""
+    os.environ.update(FLWR_TELEMETRY_ENABLED="0", FLWR_DISABLE_UPDATE_CHECK="1", RAY_USAGE_STATS_ENABLED="0")
+    try:
+        from securefl.engine.flower import simulated
+    except ModuleNotFoundError:
+        raise ConfigurationError("--engine flower: needs flwr; install the extra: pip install '.[flower]'") from None
+    return simulated.play
+
+
+def _run(
+    config: Config, directory: Path, processes: int, ledger: Path | None, nodes: Nodes | None, *, plain: bool
+) -> RunSummary:
     from securefl.cli.console import TerminalProgress, stderr
     from securefl.cli.demo import click_log
     from securefl.config import warnings
@@ -81,7 +110,9 @@ def _run(config: Config, directory: Path, processes: int, ledger: Path | None, *
     log = click_log(config, console)
     with TerminalProgress(console) as progress, _board(directory) as board:
         listeners = Together(progress, board or Silent())
-        return kept.train(config, log, directory, listeners, processes=processes, plain=plain, ledger=ledger)
+        return kept.train(
+            config, log, directory, listeners, processes=processes, plain=plain, ledger=ledger, nodes=nodes
+        )
 
 
 def _board(directory: Path) -> AbstractContextManager[TensorBoard | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ from securefl.federation.metrics import Metrics, lines
 from securefl.federation.progress import Progress, Together
 from securefl.federation.records import RunSummary
 from securefl.federation.setup import Setup
-from securefl.federation.training import State, Training
+from securefl.federation.training import Engine, State, Training
 from securefl.store import SqliteDisclosures, SqliteMemo
 
 __all__ = ["train"]
 
+Nodes = Callable[[Setup, Callable[[Engine], RunSummary]], RunSummary]
+"""Gives the loop an engine whose clients are nodes elsewhere, and returns what the loop does."""
 FREE = ("cohort.rounds", "run.checkpoint_every", "data.path", "availability.trace")
 """Settings that may change from one start to the next: how far, how carefully, and where files lie."""
 
@@ -37,16 +39,22 @@ def train(
     processes: int = 1,
     plain: bool = False,
     ledger: Path | None = None,
+    nodes: Nodes | None = None,
 ) -> RunSummary:
     """Train as `local.run` does, with metrics and checkpoints in `directory`; go on if a run is there already.
 
     With a seed the final model is the same bit for bit, however often the run was killed. Without one, permanent
     answers are on disk before a claim that follows from them, and are never drawn again. `ledger`: where each round
-    leaves what it released. Raises `ConfigurationError` before anything is written for a folder that is in use or of
-    another run, and when the disk is full: no checkpoint is lost then.
+    leaves what it released. `nodes`: where clients are, if not in processes of this run. Raises `ConfigurationError`
+    before anything is written for a folder that is in use or of another run, and when the disk is full: no checkpoint
+    is lost then.
     """
     if plain and ledger is not None:
         raise ConfigurationError("--ledger: a plain run shows its server everything; leave --plain or --ledger out")
+    if nodes is not None and (plain or ledger is not None or config.cohort.seed is None):
+        raise ConfigurationError(
+            "--engine: nodes keep to themselves what --ledger and --plain need, and lose it without cohort.seed"
+        )
     with RunFolder(directory) as folder, _opened(ledger) as disclosures:
         origin = folder.origin()
         setup = Setup.of(config, log, None if origin is None else origin.key)
@@ -59,6 +67,8 @@ def train(
         done = len(training.state.records)
         if done > config.cohort.rounds:
             raise ConfigurationError(f"cohort.rounds: {done} rounds are done in {directory}; use {done} or more")
+        if nodes is not None:
+            return _elsewhere(nodes, folder, training, setup, progress)
         if setup.random.private and before:
             training.state.invited += before - done + 1  # what a killed process may have sent and not kept
         record = _recorder(setup, disclosures, origin, done)
@@ -76,6 +86,25 @@ def train(
 
             engine = LocalEngine(setup, phones, plain=plain, record=record)
             return training.run(engine, Together(metrics, progress), checkpoint)
+
+
+def _elsewhere(nodes: Nodes, folder: RunFolder, training: Training, setup: Setup, progress: Progress) -> RunSummary:
+    """What nodes keep ends with their run, so its only checkpoint is its end: a killed one begins again."""
+    done, rounds = len(training.state.records), setup.config.cohort.rounds
+    if done == rounds:
+        return training.summary()
+    if done:
+        raise ConfigurationError(
+            f"cohort.rounds: what the clients kept in {done} rounds is not with the nodes; name another folder, or go "
+            "on with --engine processes"
+        )
+
+    def checkpoint(state: State) -> None:
+        if len(state.records) == rounds:
+            folder.save(state, {})
+
+    with closing(Metrics(folder.path, [])) as metrics:
+        return nodes(setup, lambda engine: training.run(engine, Together(metrics, progress), checkpoint))
 
 
 def _opened(ledger: Path | None) -> AbstractContextManager[SqliteDisclosures | None]:
