@@ -104,7 +104,7 @@ def _outcome(record: RoundRecord) -> str:
     duration = numbers.seconds(sum(record.seconds.values()))
     if not record.completed:
         return f"not finished, {record.abort} ({duration})"
-    state = "exact" if record.exact else "NOT EXACT"
+    state = ("exact" if record.checked else "done") if record.exact else "NOT EXACT"
     loss = "" if record.loss is None else f", loss {record.loss:.3f}"
     auc = "" if record.auc is None else f", AUC {numbers.auc(record.auc)}"
     return f"{state}, {record.finishers} of {record.clients} clients{auc}{loss} ({duration})"

@@ -88,6 +88,7 @@ def train(
 def _flower_nodes() -> Nodes:
     """Flower and Ray talk to nobody outside. Raises ConfigurationError without the extra."""
     os.environ.update(FLWR_TELEMETRY_ENABLED="0", FLWR_DISABLE_UPDATE_CHECK="1", RAY_USAGE_STATS_ENABLED="0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what Ray is going to do, and warns of
     try:
         from securefl.engine.flower import simulated
     except ModuleNotFoundError:

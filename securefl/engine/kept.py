@@ -51,10 +51,8 @@ def train(
     """
     if plain and ledger is not None:
         raise ConfigurationError("--ledger: a plain run shows its server everything; leave --plain or --ledger out")
-    if nodes is not None and (plain or ledger is not None or config.cohort.seed is None):
-        raise ConfigurationError(
-            "--engine: nodes keep to themselves what --ledger and --plain need, and lose it without cohort.seed"
-        )
+    if nodes is not None:
+        _check_nodes(config, plain=plain, ledger=ledger)
     with RunFolder(directory) as folder, _opened(ledger) as disclosures:
         origin = folder.origin()
         setup = Setup.of(config, log, None if origin is None else origin.key)
@@ -88,10 +86,21 @@ def train(
             return training.run(engine, Together(metrics, progress), checkpoint)
 
 
+def _check_nodes(config: Config, *, plain: bool, ledger: Path | None) -> None:
+    if plain:
+        raise ConfigurationError("--engine flower: its nodes take secure rounds only; leave --plain out")
+    if ledger is not None:
+        raise ConfigurationError("--engine flower: who released what stays with the nodes; leave --ledger out")
+    if config.cohort.seed is None:
+        raise ConfigurationError(
+            "--engine flower: simulated nodes forget their permanent answers when the run ends; set cohort.seed"
+        )
+
+
 def _elsewhere(nodes: Nodes, folder: RunFolder, training: Training, setup: Setup, progress: Progress) -> RunSummary:
     """What nodes keep ends with their run, so its only checkpoint is its end: a killed one begins again."""
-    done, rounds = len(training.state.records), setup.config.cohort.rounds
-    if done == rounds:
+    done = len(training.state.records)
+    if done == setup.config.cohort.rounds:
         return training.summary()
     if done:
         raise ConfigurationError(
@@ -99,12 +108,10 @@ def _elsewhere(nodes: Nodes, folder: RunFolder, training: Training, setup: Setup
             "on with --engine processes"
         )
 
-    def checkpoint(state: State) -> None:
-        if len(state.records) == rounds:
-            folder.save(state, {})
-
     with closing(Metrics(folder.path, [])) as metrics:
-        return nodes(setup, lambda engine: training.run(engine, Together(metrics, progress), checkpoint))
+        summary = nodes(setup, lambda engine: training.run(engine, Together(metrics, progress)))
+    folder.save(training.state, {})
+    return summary
 
 
 def _opened(ledger: Path | None) -> AbstractContextManager[SqliteDisclosures | None]:

@@ -98,7 +98,10 @@ def to_line(record: RoundRecord) -> str:
 
 def read_line(line: str) -> RoundRecord:
     """The record of its line. Raises `msgspec.ValidationError` or `DecodeError`."""
-    return msgspec.json.decode(line, type=RoundRecord, strict=False)
+    record = msgspec.json.decode(line, type=RoundRecord, strict=False)
+    if not set(PHASES) == record.seconds.keys() == record.dropouts.keys():
+        raise msgspec.ValidationError("a record without the phases of a round")
+    return record
 
 
 def to_plain(value: object) -> object:

@@ -111,8 +111,17 @@ def _epsilon(runs: Runs) -> Curve:
 def title(run: RunSummary) -> str:
     """How far a run has come."""
     failed = run.rounds - run.rounds_completed
-    state = "plain, without masks" if run.plain else "all sums exact" if run.exact else "A SUM IS NOT EXACT"
-    return f"{run.rounds} rounds, {failed or 'none'} of them unfinished: {state}"
+    return f"{run.rounds} rounds, {failed or 'none'} of them unfinished: {_sums(run)}"
+
+
+def _sums(run: RunSummary) -> str:
+    if run.plain:
+        return "plain, without masks"
+    if not run.exact:
+        return "A SUM IS NOT EXACT"
+    if all(record.checked for record in run.per_round if record.completed):
+        return "all sums exact"
+    return "nobody has the clear sums to compare"
 
 
 def best(run: RunSummary) -> str:

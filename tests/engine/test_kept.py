@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -19,6 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from keptruns import PLAN, answers, go, metrics, model, phones, same, tiny, tiny_log
@@ -316,6 +318,14 @@ def test_a_full_disk_ends_a_run_and_loses_no_checkpoint(reference: Path, tmp_pat
     assert (model(folder), phones(folder)) == before
     go(folder, plain=True)
     same(folder, reference)
+
+
+def test_a_line_without_a_phase_is_no_record(secure: Path) -> None:
+    for field in ("seconds", "dropouts"):
+        record = json.loads(metrics_lines(secure)[0])
+        record[field]["c1aim"] = record[field].pop("claim")
+        with pytest.raises(msgspec.ValidationError, match="without the phases"):
+            read_line(json.dumps(record))
 
 
 def test_metrics_that_do_not_fit_are_an_error_in_one_sentence(secure: Path, tmp_path: Path) -> None:
