@@ -109,6 +109,10 @@ def _run(
     for warning in warnings(config):
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
     log = click_log(config, console)
+    if nodes is not None:
+        from securefl.engine.flower.simulated import check_users
+
+        check_users(log.users)  # before there is a folder
     with TerminalProgress(console) as progress, _board(directory) as board:
         listeners = Together(progress, board or Silent())
         return kept.train(

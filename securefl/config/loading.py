@@ -20,6 +20,11 @@ __all__ = ["load", "load_preset", "parse", "from_table", "override", "preset_nam
 
 Table = Mapping[str, Any]
 _PRESETS = resources.files("securefl") / "presets"
+NOTES = {
+    "training.strategy": " (FedLaAvg and MIFA keep an update of the whole model for each client; they are reached from "
+    "Python, securefl.engine.latest)"
+}
+"""What a refusal should add to the values that are allowed."""
 
 
 def preset_names() -> tuple[str, ...]:
@@ -104,7 +109,8 @@ def _sentence(table: Table, problem: str) -> str:
     section, key = where.groups()
     if key is None:
         return f"{section}: got {table[section]!r}; use a section, [{section}], with settings under it"
-    return f"{section}.{key}: got {table[section][key]!r}; use {allowed(section, key)}"
+    note = NOTES.get(f"{section}.{key}", "")
+    return f"{section}.{key}: got {table[section][key]!r}; use {allowed(section, key)}{note}"
 
 
 def allowed(section: str, key: str) -> str:

@@ -113,8 +113,10 @@ class Training(Section, frozen=True, kw_only=True):
 
     model: Literal["din", "logistic"] = "din"
     """Deep Interest Network, or logistic regression."""
-    strategy: Literal["SubmodelAvg", "FedAvg", "FedSubAvg"] = "SubmodelAvg"
+    strategy: Literal["SubmodelAvg", "FedAvg", "FedProx", "FedSubAvg"] = "SubmodelAvg"
     """How per-row sums and counts change the model."""
+    proximal: Positive = 1.0
+    """FedProx: weight mu of the pull that holds a client near the model it started from."""
     dim: Annotated[int, Meta(ge=1, le=1024)] = 18
     """Length of an embedding row of ``din``; ``logistic`` has rows of two weights."""
     learning_rate: Positive = 0.1

@@ -13,6 +13,7 @@ import msgspec
 from securefl.config import Config
 from securefl.datasets import ClickLog
 from securefl.engine.local import LocalEngine, Record, fleet, recorder
+from securefl.engine.threads import one_math_thread
 from securefl.errors import ConfigurationError
 from securefl.federation.folder import MEMO, Origin, RunFolder
 from securefl.federation.metrics import Metrics, lines
@@ -53,9 +54,11 @@ def train(
         raise ConfigurationError("--ledger: a plain run shows its server everything; leave --plain or --ledger out")
     if nodes is not None:
         _check_nodes(config, plain=plain, ledger=ledger)
-    with RunFolder(directory) as folder, _opened(ledger) as disclosures:
+    setup = Setup.of(config, log)  # what cannot be trained leaves no folder behind
+    with one_math_thread(), RunFolder(directory) as folder, _opened(ledger) as disclosures:
         origin = folder.origin()
-        setup = Setup.of(config, log, None if origin is None else origin.key)
+        if origin is not None and setup.random.private:
+            setup = Setup.of(config, log, origin.key)
         training, before = Training(setup), len(lines(directory))
         if origin is None:
             origin = _begin(folder, training, setup, disclosures, plain=plain)

@@ -23,6 +23,7 @@ from securefl.engine.losses import Losses
 from securefl.engine.plain import PlainRound
 from securefl.engine.processes import ProcessFleet
 from securefl.engine.round import SimulatedRound
+from securefl.engine.threads import one_math_thread
 from securefl.federation.progress import Progress
 from securefl.federation.records import RunSummary
 from securefl.federation.setup import Setup
@@ -58,13 +59,15 @@ def run(
     `plain`: the same rounds without masks, keys and messages; with a seed the model is the same, bit for bit.
     `model`: another than the configured one, such as a `models.torch.TorchModel`.
     `disclosures`: where each round leaves what it released, for an audit of the run.
-    Raises `ConfigurationError` before anything starts. The result does not depend on `processes`.
+    Raises `ConfigurationError` before anything starts. The result does not depend on `processes`, nor on how many
+    threads matrix products would take: here they take one.
     """
     setup = Setup.of(config, log, model=model)
-    training = Training(setup)
-    with fleet(setup, training.state.strategy.weigh, processes, plain=plain) as phones:
-        record = None if disclosures is None else _new_record(setup, disclosures)
-        summary = training.run(LocalEngine(setup, phones, plain=plain, record=record), progress)
+    with one_math_thread():
+        training = Training(setup)
+        with fleet(setup, training.state.strategy.weigh, processes, plain=plain) as phones:
+            record = None if disclosures is None else _new_record(setup, disclosures)
+            summary = training.run(LocalEngine(setup, phones, plain=plain, record=record), progress)
     if keep is not None:
         keep(Trained(setup.model, training.state.weights, training.state.embeddings))
     return summary

@@ -42,7 +42,7 @@ class LatestPlan(Message, frozen=True):
     """Random: another run of the same settings is another run."""
     clients: Annotated[int, msgspec.Meta(ge=1, le=1 << 40)]
     """N: all clients, also those that never come."""
-    size: Annotated[int, msgspec.Meta(ge=1, le=1 << 32)]
+    size: Annotated[int, msgspec.Meta(ge=1, le=(1 << 32) - 1)]
     """P: parameters of the model."""
     ring_bits: Annotated[int, msgspec.Meta(ge=2, le=64)]
     quantization: Quantization

@@ -34,6 +34,7 @@ def click_model(training: Training, category: NDArray[np.int64], categories: int
         history=training.history,
         embedding_rate=training.embedding_rate,
         gradient_norm=training.clip,
+        proximal=training.proximal if training.strategy == "FedProx" else 0.0,
     )
 
 

@@ -48,6 +48,8 @@ class Setup:
         check_histories(config, log)
         random = Randomness(config.cohort.seed, key)
         model = click_model(config.training, log.category, log.categories) if model is None else model
+        if config.training.strategy == "FedProx" and not getattr(model, "proximal", 0):
+            raise ConfigurationError('training.strategy: "FedProx" needs a model with a pull; give it proximal=1.0')
         expected = expected_union(config, log, random.generator("expected union"))
         plan = round_plan(config, model, model.maps, union_plan(config, model.tables[0], expected))
         available = availability(config.availability, log.users, random.generator("availability"))

@@ -17,7 +17,7 @@ from securefl.federation.heat import Heat, RunningHeat
 from securefl.models import LocalUpdate
 from securefl.submodel import Quantization, RoundSums, SubmodelPlan, dequantize
 
-__all__ = ["FedAvg", "FedSubAvg", "RowStrategy", "SubmodelAvg", "strategy_of"]
+__all__ = ["FedAvg", "FedProx", "FedSubAvg", "RowStrategy", "SubmodelAvg", "strategy_of"]
 
 Weights = tuple[int, Mapping[str, NDArray[np.int64]]]
 """Of the dense vector, and by table of each row that training touched, (R,)."""
@@ -109,6 +109,14 @@ class FedAvg(_Averaging):
 
 
 @dataclass(frozen=True, slots=True)
+class FedProx(FedAvg):
+    """`FedAvg` of clients that are pulled back to the model they started from: the pull is the model's `proximal`.
+
+    Source: Li et al., MLSys 2020.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class FedSubAvg(_Averaging):
     """w_m += N / (K n_m) sum_u(delta_um): the mean over the cohort, divided by the row's heat n_m / N.
 
@@ -149,6 +157,8 @@ def strategy_of(name: str, plan: SubmodelPlan) -> RowStrategy:
             return SubmodelAvg(*how)
         case "FedAvg":
             return FedAvg(*how)
+        case "FedProx":
+            return FedProx(*how)
         case "FedSubAvg":
             return FedSubAvg(*how, RunningHeat({table.name: table.rows for table in plan.tables}))
-    raise ConfigurationError(f"strategy: {name!r} is none; use SubmodelAvg, FedAvg or FedSubAvg")
+    raise ConfigurationError(f"strategy: {name!r} is none; use SubmodelAvg, FedAvg, FedProx or FedSubAvg")

@@ -44,6 +44,8 @@ class ClickModel(ABC):
     """Rows and user embeddings step this many times farther than dense parameters: few samples move them."""
     gradient_norm: float = 1.0
     """The gradient of a step is scaled down to this Euclidean norm (0.1 and 5 in the released code)."""
+    proximal: float = 0.0
+    """FedProx's mu: how strongly each step pulls dense parameters and rows back to where local training began."""
 
     network: ClassVar[Network]
     deviations: ClassVar[tuple[float, float]]
@@ -57,6 +59,8 @@ class ClickModel(ABC):
         for name in ("width", "history", "embedding_rate", "gradient_norm"):
             if not (isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise ConfigurationError(f"`{name}` is {getattr(self, name)}; it must be above 0")
+        if not (isfinite(self.proximal) and self.proximal >= 0):
+            raise ConfigurationError(f"`proximal` is {self.proximal}; it must be 0 or more")
 
     @property
     def tables(self) -> tuple[TableSpec, TableSpec]:
@@ -136,7 +140,9 @@ class ClickModel(ABC):
     ) -> list[LocalUpdate]:
         """`train_local` of many clients from one ``dense`` (D,), `TOGETHER` at a time; the same but for rounding."""
         check_plan(epochs, batch, learning_rate)
-        descent = Descent(learning_rate, self.embedding_rate, self.gradient_norm, self.categories > 1, self.network)
+        descent = Descent(
+            learning_rate, self.embedding_rate, self.gradient_norm, self.categories > 1, self.network, self.proximal
+        )
         begun = {at: one for at, client in enumerate(clients) if (one := self._begin(dense, client)) is not None}
         updates = [self._no_update(client.user_embedding) for client in clients]
         busiest = sorted(begun, key=lambda at: -len(begun[at].samples))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -104,7 +105,8 @@ class Descent:
     """Plain SGD: ``rate`` for the dense parameters, ``embedding_rate`` times as much for rows and user.
 
     A gradient longer than ``gradient_norm`` is scaled down to it. A lone category is not trained: its gradient grows
-    with the length of the history, and scaling it down would leave nothing to the items.
+    with the length of the history, and scaling it down would leave nothing to the items. After each step ``proximal``,
+    FedProx's mu, pulls what is shared back to where it began.
     """
 
     rate: float
@@ -112,6 +114,7 @@ class Descent:
     gradient_norm: float
     train_categories: bool
     network: Network = din
+    proximal: float = 0.0
 
     def step(self, weights: LocalWeights, batch: Batch) -> Floats:
         """One step, in place; the losses before it. ConfigurationError when one is no longer finite."""
@@ -130,6 +133,23 @@ class Descent:
         weights.user[...] -= far[..., None] * gradient.user
         return loss
 
+    def pull(self, weights: LocalWeights, start: LocalWeights) -> None:
+        """The exact step of (mu / 2) |w - start|^2, in place: w becomes (w + r mu start) / (1 + r mu) at its rate r.
+
+        Implicit, as the proximal operator is: an explicit step along mu (w - start) would explode at the rates of rows.
+        """
+        clients, far = len(weights.dense), self.rate * self.embedding_rate
+        _pull(weights.dense, start.dense[:clients], self.rate * self.proximal)
+        rows, from_rows = weights.rows, start.rows
+        for table, origin, owner in (
+            (rows.items, from_rows.items, rows.item_owner),
+            (rows.categories, from_rows.categories, rows.category_owner),
+        ):
+            active = slice(None) if owner is None else owner < clients
+            moved = table[active]
+            _pull(moved, origin[active], far * self.proximal)
+            table[active] = moved
+
     def run(
         self,
         weights: LocalWeights,
@@ -145,12 +165,16 @@ class Descent:
         ``sizes``: samples of each client, not increasing. A seed shuffles a client's samples. Raises like `step`.
         """
         rngs, losses = [np.random.default_rng(seed) for seed in seeds], np.zeros(len(sizes))
+        start = deepcopy(weights) if self.proximal else None
         with np.errstate(over="ignore", invalid="ignore"):  # `step` looks at the result
             for _ in range(epochs):
                 losses[...] = 0
                 for places in shuffled(sizes, batch, rngs):
                     part = pad(samples, places)
-                    losses[: len(places)] += part.real.sum(axis=1) * self.step(weights.first(len(places)), part)
+                    active = weights.first(len(places))
+                    losses[: len(places)] += part.real.sum(axis=1) * self.step(active, part)
+                    if start is not None:
+                        self.pull(active, start)
         if not weights.finite():  # no step has looked at what the last one left
             raise self._diverged()
         mean: NDArray[np.float64] = losses / np.array(sizes)
@@ -158,6 +182,10 @@ class Descent:
 
     def _diverged(self) -> ConfigurationError:
         return ConfigurationError(f"local training diverged at learning rate {self.rate:g}; lower it")
+
+
+def _pull(values: Floats, origin: Floats, weight: float) -> None:
+    values -= np.float32(weight / (1 + weight)) * (values - origin)
 
 
 def _spread(rate: Floats, parameter: NDArray[np.float32]) -> Floats:

@@ -68,6 +68,8 @@ class TorchModel:
     """Rows and user embeddings step this many times farther than dense parameters."""
     gradient_norm: float = 1.0
     """The gradient of a step is scaled down to this Euclidean norm."""
+    proximal: float = 0.0
+    """FedProx's mu, as in `ClickModel`."""
     loss: Loss = binary_cross_entropy_with_logits
 
     def __post_init__(self) -> None:
@@ -134,14 +136,18 @@ class TorchModel:
         check_plan(epochs, batch, learning_rate)
         kept = trainable(localize(samples, tables_sub["items"], self.history))
         places, state = self._places(tables_sub), self._state(dense, tables_sub)
+        start = {name: value.detach().clone() for name, value in state.items() if value.requires_grad and self.proximal}
         user = torch.tensor(user_embedding, dtype=torch.float32, requires_grad=True)
         loss, rng = 0.0, np.random.default_rng(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed % 2**63)
             for _ in range(epochs if len(kept) else 0):
                 parts = [pad(kept, which[0]) for which in shuffled([len(kept)], batch, [rng])]
-                steps = [len(part.targets) * self._step(state, user, part, places, learning_rate) for part in parts]
-                loss = sum(steps) / len(kept)
+                total = 0.0
+                for part in parts:
+                    total += len(part.targets) * self._step(state, user, part, places, learning_rate)
+                    self._pull(state, start, learning_rate)
+                loss = total / len(kept)
         after = {name: value.detach().numpy() for name, value in state.items()}
         ends = np.concatenate([after[name].reshape(-1) for name in self._dense])
         if not all(np.isfinite(part).all() for part in (ends, *after.values())):
@@ -243,6 +249,14 @@ class TorchModel:
             for name, d in gradients.items():
                 learned[name] -= rate * (self.embedding_rate if name in far else 1.0) * d
         return before
+
+    def _pull(self, state: dict[str, Tensor], start: Mapping[str, Tensor], rate: float) -> None:
+        """See `Descent.pull`."""
+        far = {f"{name}.weight" for name in self.embeddings.values()}
+        with torch.no_grad():
+            for name, origin in start.items():
+                weight = rate * self.proximal * (self.embedding_rate if name in far else 1.0)
+                state[name] -= weight / (1 + weight) * (state[name] - origin)
 
 
 def _diverged(rate: float) -> ConfigurationError:

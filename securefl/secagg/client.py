@@ -202,7 +202,7 @@ class Client(Participant):
 
     def _admit(self, params: Params) -> None:
         super()._admit(params)
-        if any(segment.by_rows for one in params.sums for segment in one.segments):
+        if params.by_rows:
             raise FaultyServerError("the session sums by rows, and shows a client of plain sums no rows")
         if not {s.name for s in params.sums} <= self._inputs.keys():
             raise LocalProtocolError(f"inputs: the session has a sum that is none of {', '.join(sorted(self._inputs))}")

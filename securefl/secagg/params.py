@@ -144,6 +144,11 @@ class Params(Message, frozen=True):
                 )
 
     @property
+    def by_rows(self) -> bool:
+        """Whether a sum has segments by rows, for which a party must know who claims what."""
+        return any(segment.by_rows for one in self.sums for segment in one.segments)
+
+    @property
     def neighbours(self) -> int:
         """Neighbours of a client if every invited client comes."""
         return self.clients - 1 if self.degree is None else self.degree

@@ -10,7 +10,7 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -107,6 +107,8 @@ class Resting(Private):
 class Server:
     """One session of plain sums, taken in the order of `params.sums`; `results` holds what was opened."""
 
+    rows_are_known: ClassVar[bool] = False  # whether it can open sums by rows
+
     def __init__(
         self,
         params: Params,
@@ -117,6 +119,8 @@ class Server:
         rng: Rng = os.urandom,
     ) -> None:
         self.params = params.check()
+        if params.by_rows and not self.rows_are_known:
+            raise LocalProtocolError("params: they sum by rows, and this server knows no rows; use SubmodelServer")
         if len(set(invited)) != len(invited) or len(invited) > params.clients:
             raise LocalProtocolError(f"invite at most {params.clients} distinct identities, not {len(invited)}")
         self.session = session or rng(32)

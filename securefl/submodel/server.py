@@ -60,6 +60,8 @@ class SubmodelServer(Server):
     A union of more than `max_union` indices is not opened. `on_tested` hears how far the test of the universe is.
     """
 
+    rows_are_known = True
+
     def __init__(
         self,
         params: Params,

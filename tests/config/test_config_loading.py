@@ -41,6 +41,12 @@ def test_a_file_sets_what_it_names_and_nothing_else(tmp_path: Path) -> None:
             "[training]\nlearnin_rate = 1",
             "training.learnin_rate: no such setting; the nearest one is training.learning_rate",
         ),
+        (
+            "[training]\nstrategy = 'MIFA'",
+            "training.strategy: got 'MIFA'; use 'FedAvg' or 'FedProx' or 'FedSubAvg' or 'SubmodelAvg' (FedLaAvg and "
+            "MIFA keep an update of the whole model for each client; they are reached from Python, "
+            "securefl.engine.latest)",
+        ),
         ("[cohort]\nclients = 2", "cohort.clients: got 2; use a whole number of at least 3"),
         ("[cohort]\nclients = '40'", "cohort.clients: got '40'; use a whole number of at least 3"),
         ("[cohort]\nclients = true", "cohort.clients: got True; use a whole number of at least 3"),

@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import safetensors.numpy
 from keptruns import PLAN, answers, go, metrics, model, phones, same, tiny, tiny_log
 from numpy.random import default_rng
 
@@ -297,6 +298,55 @@ def test_a_checkpoint_of_another_model_is_refused(copy: Path, tmp_path: Path) ->
     refused(copy, r"weights of another model: .*'table\.items': \(300, 9\).*, not .*\(300, 18\)")
 
 
+@pytest.mark.parametrize(
+    ("metadata", "values", "sentence"),
+    [
+        ({"format": "securefl-weights-2"}, 0.0, "its format is 'securefl-weights-2', not 'securefl-weights-1'"),
+        (None, 0.0, "its format is None, not 'securefl-weights-1'; name a file that securefl train wrote"),
+        ({"format": "securefl-weights-1"}, np.nan, "its weights are not all finite numbers"),
+    ],
+    ids=["later", "none", "nan"],
+)
+def test_a_checkpoint_says_what_it_is_and_holds_numbers(
+    copy: Path, metadata: dict[str, str] | None, values: float, sentence: str
+) -> None:
+    (file,) = copy.glob("model-*")
+    arrays = safetensors.numpy.load(file.read_bytes())
+    arrays["dense"] = arrays["dense"] + np.float32(values)
+    data = safetensors.numpy.save(arrays, metadata)
+    file.write_bytes(data)
+    with closing(sqlite3.connect(copy / "run.db")) as database, database:
+        database.execute("UPDATE checkpoint SET model_hash = ?", (digest(Label.CHECKPOINT, data),))
+    refused(copy, sentence)
+
+
+THREADS = """
+import sys
+from pathlib import Path
+from keptruns import go
+from securefl.datasets.synthetic import SyntheticPlan, synthetic_click_log
+from securefl.engine.threads import _blas
+log = synthetic_click_log(SyntheticPlan(60, 3000, 50, 60, 1.0, 3), seed=3)
+settings = {"cohort.clients": 30, "secagg.threshold": None, "cohort.rounds": 1, "training.batch": 32}
+go(Path(sys.argv[1]), plain=True, log=log, **settings)
+print(_blas()[0]())
+"""
+
+
+def test_the_model_does_not_depend_on_how_many_threads_matrix_products_may_take(tmp_path: Path) -> None:
+    models, threads = [], []
+    for wanted in ("1", "2"):
+        folder = tmp_path / wanted
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": wanted, "OMP_NUM_THREADS": wanted}
+        command = [sys.executable, "-c", THREADS, str(folder)]
+        done = subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, check=True)
+        threads.append(done.stdout.strip())
+        models.append(model(folder))
+    assert models[0] == models[1]
+    assert threads[0] == "1"  # as many as before, once the run is over
+    assert threads[1] in ("1", "2")  # one core has one
+
+
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
     """The operating system refuses to let a file of this process grow above it."""
@@ -378,6 +428,10 @@ def test_data_without_histories_are_refused_before_anything_is_written(tmp_path:
     lonely = replace(log, user=log.user[one_each], item=log.item[one_each], label=log.label[one_each])
     with pytest.raises(ConfigurationError, match=r'training\.model: "din" learns from what a user clicked before'):
         go(tmp_path / "run", log=lonely)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ConfigurationError, match=r"cohort\.clients: 41 clients, but the data has only 40 users"):
+        go(tmp_path / "run", **{"cohort.clients": 41, "secagg.threshold": 20})
+    assert not list(tmp_path.iterdir())
 
 
 def test_rounds_without_enough_clients_are_not_begun(tmp_path: Path) -> None:

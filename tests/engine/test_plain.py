@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from numpy.random import default_rng
@@ -12,8 +14,10 @@ from securefl.datasets.synthetic import synthetic_click_log
 from securefl.engine import local
 from securefl.engine.local import Trained
 from securefl.engine.losses import STEPS, Losses
+from securefl.errors import ConfigurationError
 from securefl.federation.progress import Silent
 from securefl.federation.records import RunSummary
+from securefl.federation.setup import Setup
 
 ALIKE = (
     "round", "completed", "abort", "auc", "loss", "clients", "finishers", "union_size", "union_false", "union_lost",
@@ -41,9 +45,11 @@ def both(log: ClickLog, **settings: object) -> list[tuple[RunSummary, Trained]]:
         {"cohort.dropout": 0.35, "secagg.threshold": 4, "cohort.rounds": 4},
         {"cohort.dropout": 0.2, "secagg.setting": "malicious", "cohort.clients": 20, "cohort.rounds": 3},
         {"cohort.rounds": 2, "training.strategy": "FedSubAvg"},
+        {"cohort.rounds": 2, "training.strategy": "FedAvg"},
+        {"cohort.rounds": 2, "training.strategy": "FedProx"},
         {"cohort.rounds": 2, "training.model": "logistic"},
     ],
-    ids=["semi_honest", "malicious", "FedSubAvg", "logistic"],
+    ids=["semi_honest", "malicious", "FedSubAvg", "FedAvg", "FedProx", "logistic"],
 )
 def test_a_plain_run_is_the_secure_one_bit_for_bit(log: ClickLog, settings: dict[str, object]) -> None:
     (secure, trained), (plain, bare) = both(log, **settings)
@@ -57,6 +63,23 @@ def test_a_plain_run_is_the_secure_one_bit_for_bit(log: ClickLog, settings: dict
         assert table.tobytes() == bare.weights.tables[name].tobytes()
     assert trained.embeddings.tobytes() == bare.embeddings.tobytes()
     assert np.abs(trained.embeddings).max() > 0
+
+
+def test_fedprox_is_fedavg_with_a_pull_and_needs_a_model_with_one(log: ClickLog) -> None:
+    moved: dict[object, Trained] = {}
+    for pull in (None, 1e-9, 1.0):
+        strategy = {"training.strategy": "FedAvg"} if pull is None else {"training.strategy": "FedProx"}
+        settings = strategy | ({} if pull is None else {"training.proximal": pull})
+        local.run(
+            small(**{"cohort.rounds": 1} | settings), log, Silent(), plain=True, keep=partial(moved.__setitem__, pull)
+        )
+    free, faint, pulled = (moved[pull].weights.tables["items"] for pull in (None, 1e-9, 1.0))
+    np.testing.assert_allclose(faint, free, atol=1e-4)
+    start = moved[None].model.init(Setup.of(small(), log).random.integer("model")).tables["items"]
+    assert 0 < np.abs(pulled - start).sum() < 0.9 * np.abs(free - start).sum()
+    unpulled = Setup.of(small(), log).model
+    with pytest.raises(ConfigurationError, match='"FedProx" needs a model with a pull; give it proximal'):
+        local.run(small(**{"training.strategy": "FedProx"}), log, Silent(), plain=True, model=unpulled)
 
 
 def test_a_plain_round_sends_less_than_the_secure_one(log: ClickLog) -> None:

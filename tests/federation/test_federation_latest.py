@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -185,6 +186,18 @@ def test_another_plan_is_another_run() -> None:
         RunningSum.from_bytes(other, data)
     with pytest.raises(ConfigurationError, match="does not fit"):
         RunningSum(PLAN, np.zeros(SIZE + 1, np.float32))
+
+
+def test_a_model_has_at_most_as_many_parameters_as_a_submodels_dense_part() -> None:
+    """As many words as a sum of them and a count can have."""
+    most = (1 << 32) - 1
+    for size in (1, most):
+        body = msgspec.msgpack.encode(msgspec.structs.replace(PLAN, size=size))
+        assert msgspec.msgpack.decode(body, type=LatestPlan).size == size
+    for size in (0, most + 1):
+        body = msgspec.msgpack.encode(msgspec.structs.replace(PLAN, size=size))
+        with pytest.raises(msgspec.ValidationError, match=r"Expected `int`"):
+            msgspec.msgpack.decode(body, type=LatestPlan)
 
 
 def settle_for(plan: LatestPlan, clients: int = 4) -> object:

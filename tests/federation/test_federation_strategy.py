@@ -127,7 +127,7 @@ def named(name: str) -> Any:
 
 
 def test_an_unknown_strategy_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="use SubmodelAvg, FedAvg or FedSubAvg"):
+    with pytest.raises(ConfigurationError, match="use SubmodelAvg, FedAvg, FedProx or FedSubAvg"):
         named("FedSGD")
 
 

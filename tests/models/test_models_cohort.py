@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from slow_din import CATEGORIES, CATEGORY, ITEMS, claim, some_samples, some_weights
 
+from securefl.errors import ConfigurationError
 from securefl.models import DIN, ClickModel, ClientPart, LocalUpdate, LogisticRegression
 from securefl.models.batches import concatenate, localize, pad, trainable
 from securefl.models.descent import Descent, LocalWeights, loss_and_gradient
 from securefl.models.embedding import LocalRows
 
 MODELS = [DIN(CATEGORY, CATEGORIES, width=3), LogisticRegression(CATEGORY, CATEGORIES)]
+PULLED = [replace(model, proximal=0.3) for model in MODELS]
 PLAN = {"epochs": 2, "batch": 3, "learning_rate": 0.05}
 
 
@@ -36,7 +40,7 @@ def close(one: LocalUpdate, two: LocalUpdate) -> None:
         np.testing.assert_allclose(rows.deltas, two.rows[name].deltas, atol=2e-5)
 
 
-@pytest.mark.parametrize("model", MODELS, ids=["din", "logistic"])
+@pytest.mark.parametrize("model", [*MODELS, *PULLED], ids=["din", "logistic", "din pulled", "logistic pulled"])
 @pytest.mark.parametrize("clients", [1, 2, 40])
 def test_a_cohort_is_its_clients_in_their_order(model: ClickModel, clients: int) -> None:
     dense, parts = cohort(model, clients)
@@ -85,3 +89,31 @@ def test_every_client_is_scaled_to_its_own_gradient_norm(model: ClickModel) -> N
     expected = [np.linalg.norm(one) * min(1, bound / norm) for one, norm in zip(flat, norms, strict=True)]
     assert moved == pytest.approx(expected, rel=1e-3)
     assert min(norms) < bound < max(norms)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=["din", "logistic"])
+def test_fedprox_pulls_back_what_is_shared_and_not_the_user(model: ClickModel) -> None:
+    """One step r g becomes r g / (1 + r mu), at the rate of dense parameters or of rows; mu = inf stands still."""
+    dense, parts = cohort(model, 9)
+    part, plan, mu = parts[8], {"epochs": 1, "batch": 99, "learning_rate": 0.05}, 0.7
+    runs = [
+        replace(model, proximal=pull).train_local(
+            dense, part.tables, part.samples, part.user_embedding, **plan, seed=part.seed
+        )
+        for pull in (0.0, mu, 1e9)
+    ]
+    free, pulled, held = runs
+    np.testing.assert_allclose(pulled.dense, free.dense / (1 + 0.05 * mu), rtol=1e-3, atol=1e-7)
+    for name, rows in pulled.rows.items():
+        expected = free.rows[name].deltas / (1 + 0.05 * model.embedding_rate * mu)
+        np.testing.assert_allclose(rows.deltas, expected, rtol=1e-2, atol=1e-5)
+        assert np.abs(held.rows[name].deltas).max() < 1e-6 < 1e-3 < np.abs(free.rows[name].deltas).max()
+    assert np.abs(held.dense).max() < 1e-6 < np.abs(free.dense).max()
+    assert (free.user_embedding == held.user_embedding).all()
+    assert (free.user_embedding != part.user_embedding).any()
+
+
+@pytest.mark.parametrize("pull", [-1.0, float("nan"), float("inf")])
+def test_a_pull_that_makes_no_sense_is_refused(pull: float) -> None:
+    with pytest.raises(ConfigurationError, match=r"`proximal` is .*; it must be 0 or more"):
+        replace(MODELS[0], proximal=pull)

@@ -22,6 +22,7 @@ PLAN: dict[str, Any] = {"epochs": 2, "batch": 3, "learning_rate": 0.05, "seed": 
 PLAIN: dict[str, ClickModel] = {
     "din": DIN(CATEGORY, CATEGORIES, width=4),
     "logistic": LogisticRegression(CATEGORY, CATEGORIES),
+    "logistic pulled": LogisticRegression(CATEGORY, CATEGORIES, proximal=0.3),
 }
 
 
@@ -34,7 +35,7 @@ def in_torch(name: str) -> Any:
     plain = PLAIN[name]
     shapes = plain.network.shapes(plain.width)
     module = TorchDIN(ITEMS, CATEGORIES, plain.width, shapes) if name == "din" else TorchLogistic(ITEMS, CATEGORIES)
-    return TorchModel(module, NAMES, MAPS, user_width=plain.width)
+    return TorchModel(module, NAMES, MAPS, user_width=plain.width, proximal=plain.proximal)
 
 
 def normalized(**settings: float) -> Any:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sessions import A, B, Change, Session, agree, make_client, play, public, sign_advert
 
 from securefl.errors import LocalProtocolError, TooFewSurvivorsError
-from securefl.secagg import Aborted, Server
+from securefl.secagg import Aborted, Segment, Server, Sum
 from securefl.secagg.messages import AdvertiseKeys, Bundle, MaskedInput, ShareKeys, Unmasking
 from securefl.secagg.server import Created, Resting
 
@@ -307,6 +307,12 @@ def test_a_server_is_started_once_and_advanced_only_while_it_waits() -> None:
 def test_a_cohort_of_too_many_or_of_one_twice_is_refused(invited: list[bytes]) -> None:
     with pytest.raises(LocalProtocolError, match="invite at most 6 distinct identities, not"):
         Server(AGREED, invited)
+
+
+def test_a_server_of_plain_sums_refuses_sums_by_rows_at_once() -> None:
+    by_rows = msgspec.structs.replace(AGREED, sums=(Sum("a", (Segment("rows", 32, 3, True),)),))
+    with pytest.raises(LocalProtocolError, match="they sum by rows, and this server knows no rows; use SubmodelServer"):
+        Server(by_rows, [public(1)])
 
 
 def test_sessions_have_names_of_their_own() -> None:

@@ -20,7 +20,7 @@ from securefl.federation.records import RunSummary
 from securefl.federation.setup import Setup
 from securefl.federation.training import Engine
 
-__all__ = ["MOST_NODES", "play"]
+__all__ = ["MOST_NODES", "check_users", "play"]
 
 MOST_NODES = 5_000
 """Users of a log: Flower keeps the state of every node in one process."""
@@ -32,16 +32,21 @@ BACKEND: BackendConfig = {
 }
 
 
+def check_users(users: int) -> None:
+    """Raise `ConfigurationError` for more than `MOST_NODES` users."""
+    if users > MOST_NODES:
+        raise ConfigurationError(
+            f"--engine flower: a node for each of {users} users; at most {MOST_NODES} are simulated"
+        )
+
+
 def play(setup: Setup, loop: Callable[[Engine], RunSummary]) -> RunSummary:
     """What `loop` makes of the nodes of `setup`. What they keep is gone when it returns.
 
     Raises `ConfigurationError` for more than `MOST_NODES` users, and whatever the loop raises.
     """
     users = setup.log.users
-    if users > MOST_NODES:
-        raise ConfigurationError(
-            f"--engine flower: a node for each of {users} users; at most {MOST_NODES} are simulated"
-        )
+    check_users(users)
     client, server = ClientApp(), ServerApp()
 
     def part(request: RecordDict, context: Context) -> Part:
