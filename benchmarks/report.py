@@ -18,8 +18,10 @@ from typing import Any, Literal
 
 import native
 
-INSTRUCTIONS = ("aes", "vaes", "avx2", "avx512f", "avx512ifma")
-"""Those that decide how fast a kernel can be."""
+INSTRUCTIONS = ("aes", "vaes", "avx2", "avx512f", "avx512ifma", "avx512_vbmi2", "avx512_bf16", "avx512_vp2intersect")
+"""Those that decide how fast a kernel can be, and those that tell generations of one family name apart."""
+NUMBERS = {"cpu family": "family", "model": "model", "stepping": "stepping"}
+"""Of the processor (CPUID leaf 1): a cloud machine's name is often no more than the brand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ def machine() -> dict[str, Any]:
     flags = described.get("flags", "").split()
     return {
         "cpu": described.get("model name", platform.machine()),
+        **{name: int(described[key]) for key, name in NUMBERS.items() if key in described},
         "instructions": [name for name in INSTRUCTIONS if name in flags],
         "cores": os.cpu_count(),
         "system": platform.system(),

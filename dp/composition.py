@@ -90,7 +90,7 @@ def _from_two(upper: dict[int, float], lower: dict[int, float], interval: float,
     try:
         from dp_accounting.pld import privacy_loss_distribution
     except ImportError:
-        raise PrivacyError("composition needs dp-accounting: pip install 'securefl[accounting]'") from None
+        raise PrivacyError("composition needs dp-accounting; install the extra: pip install '.[accounting]'") from None
     return privacy_loss_distribution.from_two_probability_mass_functions(
         lower, upper, value_discretization_interval=interval, log_mass_truncation_bound=RARE, symmetric=symmetric
     )

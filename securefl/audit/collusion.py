@@ -24,7 +24,7 @@ def threshold(subject: Subject) -> Finding:
     """Whether the colluders, with the server, can open a secret."""
     config = subject.config
     n, t, c = config.cohort.clients, config.threshold, config.colluders
-    least = max(2, least_malicious_threshold(n, c) if config.malicious else c + 1)
+    least = _least_threshold(config)
     tolerated, against_lies = t - 1, max(0, 2 * t - n)
     most = against_lies if config.malicious else tolerated
     holds = t >= least
@@ -43,6 +43,11 @@ def threshold(subject: Subject) -> Finding:
             Figure("colluders held off if the server lies", against_lies, "clients", "exact", "shares"),
         ),
     )
+
+
+def _least_threshold(config: Config) -> int:
+    n, c = config.cohort.clients, config.colluders
+    return max(2, least_malicious_threshold(n, c) if config.malicious else c + 1)
 
 
 def _threshold_says(config: Config, most: int, holds: bool) -> str:
@@ -98,7 +103,7 @@ def dropout(subject: Subject) -> Finding:
         change=()
         if verdict == "pass"
         else (
-            f"secagg.threshold: lower it, to {config.colluders + 1} at least",
+            _fewer_survivors(config),
             "cohort.dropout: choose steadier clients",
         ),
         figures=(
@@ -106,6 +111,15 @@ def dropout(subject: Subject) -> Finding:
             Figure("loss at which one round in 100 fails", bearable, "share", "lower", "dropout"),
         ),
     )
+
+
+def _fewer_survivors(config: Config) -> str:
+    least = _least_threshold(config)
+    if config.min_survivors > config.threshold + 1:
+        return f"secagg.min_survivors: lower it, to {config.threshold + 1} at least"
+    if config.threshold > least:
+        return f"secagg.threshold: lower it, to {least} at least"
+    return "cohort.clients: invite more; the threshold is the least that is safe"
 
 
 def bearable_dropout(config: Config) -> float:

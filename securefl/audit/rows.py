@@ -106,8 +106,9 @@ def peers(subject: Subject) -> Finding:
         verdict="pass" if finite else "fail",
         value=Figure.of("epsilon of one claim, to those who see it", loss.epsilon, loss.witness.event),
         says=f"Whoever claims a row is told who else does: about {float(response.q1 + (n - 1) * response.q0):.0f} of "
-        f"{n} clients, if one holds it. Of {c} colluders without it one claims it with probability {seen:.2g}. To them "
-        "a claim is as deniable as to the server.",
+        f"{n} clients, if one holds it. "
+        + (f"Of {c} colluders without it one claims it with probability {seen:.2g}. To them a" if c else "To them a")
+        + " claim is as deniable as to the server.",
         change=() if finite else ("privacy.response: use odds that leave doubt, such as 7/8",),
         figures=(Figure("a colluder without the item sees the list", seen, "probability", "exact", "rr-claimants"),),
     )

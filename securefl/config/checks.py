@@ -68,21 +68,22 @@ def _check_graph(config: Config) -> None:
 def _check_threshold(config: Config) -> None:
     n, t, c = config.cohort.clients, config.threshold, config.colluders
     spare = 1 if config.cohort.dropout else 0
-    highest = n - 1 - spare
-    if c + 1 > highest:
+    least, highest = max(2, c + 1), n - 1 - spare
+    if highest < least == c + 1:
+        fewer = f"use at most {highest - 1}, or " if highest >= 2 else "use "
         raise ConfigurationError(
             f"secagg.colluders: with {c} of {n} clients on the server's side no threshold is safe and still "
-            f"reachable; use at most {max(0, highest - 1)}, or cohort.clients={c + 2 + spare} or more"
+            f"reachable; {fewer}cohort.clients={c + 2 + spare} or more"
         )
     if t <= c:
         raise ConfigurationError(
-            f"secagg.threshold: {c} colluders could open every secret with {t} shares; use {c + 1} to {highest}"
+            f"secagg.threshold: {c} colluders could open every secret with {t} shares; use {least} to {highest}"
         )
     if t > highest:
-        larger = _clients_for(config, spare)
+        fewer = f"use {least} to {highest}, or " if highest >= least else "use "
         raise ConfigurationError(
             f"secagg.threshold: {t} shares and oneself make {t + 1} clients that must stay, of {n} with "
-            f"{spare} to lose; use {c + 1} to {highest}, or cohort.clients={larger} or more"
+            f"{spare} to lose; {fewer}cohort.clients={_clients_for(config, spare)} or more"
         )
     if config.malicious and t < least_malicious_threshold(n, c):
         raise ConfigurationError(

@@ -71,8 +71,9 @@ class SecAgg(Section, frozen=True, kw_only=True):
     """What the server may do: follow the protocol and look at all it receives, or lie to clients as well."""
     kem: Literal["x25519-mlkem768", "x25519"] = "x25519-mlkem768"
     """HPKE suite of the channel keys. The hybrid one outlives X25519, for about 0.4 MB a round at n = 100."""
-    threshold: Count | None = None
-    """Shares that open a secret, t; t + 1 clients must stay. None = floor(2 (n - 1) / 3) + 1."""
+    threshold: Annotated[int, Meta(ge=2)] | None = None
+    """Shares that open a secret, t; t + 1 clients must stay. None = floor(2 (n - 1) / 3) + 1. One share would be the
+    secret itself."""
     min_survivors: Count | None = None
     """Clients that must stay, t + 1 or more. In the malicious setting each one fewer raises the row floor by one.
 

@@ -28,7 +28,7 @@ try:
     from torch.func import functional_call
     from torch.nn.functional import binary_cross_entropy_with_logits
 except ImportError as missing:
-    raise ConfigurationError("torch is not installed; run `pip install 'securefl[torch]'`") from missing
+    raise ConfigurationError("torch is not installed; install the extra: pip install '.[torch]'") from missing
 
 __all__ = ["Inputs", "TorchModel"]
 

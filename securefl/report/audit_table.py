@@ -19,18 +19,19 @@ if TYPE_CHECKING:
 __all__ = ["audit_table", "summary"]
 
 MARKS = {"pass": ("pass", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "bold red")}
+WORST_FIRST = ("fail", "warn", "pass")
 TITLES = {"pass": "PASS", "warn": "WARN", "fail": "FAIL"}
 
 
 def audit_table(audit: Audit) -> RenderableType:
     """For a rich console of any width and colour."""
-    told = [finding for finding in audit.findings if finding.verdict != "pass"]
+    told = [finding for finding in audit.findings if finding.verdict != "pass" or finding.id == "sampler"]
     return Group(
         Text.assemble((TITLES[audit.verdict], f"bold {MARKS[audit.verdict][1]} reverse"), "  ", audit.headline),
         Text(f"      {summary(audit)}", style="dim"),
         Text(),
         _findings(audit),
-        *(_told(finding) for finding in sorted(told, key=lambda finding: finding.verdict)),
+        *(_told(finding) for finding in sorted(told, key=lambda finding: WORST_FIRST.index(finding.verdict))),
     )
 
 
@@ -57,13 +58,14 @@ def _findings(audit: Audit) -> Table:
 
 
 def _told(finding: Finding) -> RenderableType:
-    """A finding that does not pass: what it says, and what to change."""
+    """What a finding says, and what to change; of an attack also what it saw, which its seed repeats."""
     text, style = MARKS[finding.verdict]
     heading = Text.assemble(
         "\n", (text, style), "  ", (finding.title, "bold"), " (accepted)" if finding.accepted else ""
     )
+    seen = [Text.assemble(("seen  ", "dim"), finding.value.witness or "")] if finding.id == "sampler" else []
     change = [Text.assemble(("change  ", "dim"), *one) for one in (_keyed(line) for line in finding.change)]
-    return Group(heading, Padding(Group(Text(finding.says), *change), (0, 0, 0, 6)))
+    return Group(heading, Padding(Group(Text(finding.says), *seen, *change), (0, 0, 0, 6)))
 
 
 def _keyed(line: str) -> tuple[str | tuple[str, str], ...]:

@@ -22,7 +22,7 @@ __all__ = ["render_page", "require_plots"]
 def require_plots(option: str) -> None:
     """Raise ConfigurationError, naming the option, if matplotlib is not installed."""
     if find_spec("matplotlib") is None:
-        raise ConfigurationError(f"{option}: the page needs matplotlib; run: pip install 'securefl[report]'")
+        raise ConfigurationError(f"{option}: the page needs matplotlib; install the extra: pip install '.[report]'")
 
 
 def render_page(summary: RunSummary) -> str:

@@ -94,7 +94,7 @@ def test_any_configuration_that_means_something_is_audited(
     config = configured(
         cohort__clients=n,
         cohort__dropout=dropout,
-        secagg__threshold=1 + int(share * (n - 2)),
+        secagg__threshold=2 + int(share * (n - 3)),
         secagg__colluders=int(corrupt * (n - 1)),
         secagg__setting=setting,
         secagg__ring_bits=bits,

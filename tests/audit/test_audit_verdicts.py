@@ -98,7 +98,7 @@ def test_threshold_against_collusion(setting: str, t: int, c: int, verdict: str)
         assert collusion.threshold(worse).verdict == "fail"
 
 
-@given(n=st.integers(3, 128), t=st.integers(1, 127), c=st.integers(0, 127))
+@given(n=st.integers(3, 128), t=st.integers(2, 127), c=st.integers(0, 127))
 def test_colluders_held_off_are_those_the_threshold_bears(n: int, t: int, c: int) -> None:
     """In both settings the number told is the largest for which the same threshold would pass."""
     t, c = min(t, n - 1), min(c, n - 1)
@@ -170,6 +170,21 @@ def test_graph(degree: int | None, clients: int, verdict: str) -> None:
     assert found.verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("changes", "advice"),
+    [
+        ({"secagg__threshold": 80}, "secagg.threshold: lower it, to 6 at least"),
+        ({"secagg__threshold": 90, "secagg__colluders": 0}, "secagg.threshold: lower it, to 2 at least"),
+        ({"secagg__threshold": 60, "secagg__min_survivors": 85}, "secagg.min_survivors: lower it, to 61 at least"),
+        ({"secagg__threshold": 6, "cohort__dropout": 0.99}, "cohort.clients: invite more; the threshold is the least"),
+    ],
+)
+def test_what_dropout_advises_first_is_possible(changes: dict[str, object], advice: str) -> None:
+    found = collusion.dropout(subject(**{"cohort__dropout": 0.2} | changes))
+    assert found.verdict == "fail"
+    assert found.change[0].startswith(advice)
+
+
 def test_graph_bits_of_a_sparse_graph_are_finite_and_of_a_complete_one_cannot_fail() -> None:
     complete = collusion.graph(subject())
     assert figure(complete, "-log2 E1") == figure(complete, "-log2 E2") == inf
@@ -183,7 +198,7 @@ def test_graph_bits_of_a_sparse_graph_are_finite_and_of_a_complete_one_cannot_fa
 @settings(max_examples=20)
 @given(n=st.integers(5, 128), t=st.floats(0, 1), rate=st.sampled_from([0.0, 0.1, 0.4]))
 def test_bearable_dropout_is_where_one_round_in_a_hundred_fails(n: int, t: float, rate: float) -> None:
-    config = configured(cohort__clients=n, cohort__dropout=rate, secagg__threshold=1 + int(t * (n - 3)))
+    config = configured(cohort__clients=n, cohort__dropout=rate, secagg__threshold=2 + int(t * (n - 4)))
     bearable = collusion.bearable_dropout(config)
     fixed = override(config, {"secagg.min_survivors": config.min_survivors})
     assert abort_probability(override(fixed, {"cohort.dropout": bearable})) <= 0.01

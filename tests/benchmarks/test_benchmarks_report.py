@@ -35,6 +35,33 @@ def test_a_figure_without_target_has_no_verdict(report: Any) -> None:
     assert report.Check("a", 1, "ms").verdict == ""
 
 
+CPU = """processor\t: 0
+cpu family\t: 26
+model\t\t: 2
+model name\t: AMD EPYC
+stepping\t: 1
+flags\t\t: fpu aes vaes avx2 avx512f avx512_bf16
+
+processor\t: 1
+cpu family\t: 99
+"""
+
+
+def test_a_processor_is_told_by_its_numbers(report: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of a rented one is often no more than the brand."""
+    monkeypatch.setattr(report.Path, "exists", lambda _: True)
+    monkeypatch.setattr(report.Path, "read_text", lambda _: CPU)
+    told = report.machine()
+    assert (told["cpu"], told["family"], told["model"], told["stepping"]) == ("AMD EPYC", 26, 2, 1)
+    assert told["instructions"] == ["aes", "vaes", "avx2", "avx512f", "avx512_bf16"]
+
+
+def test_a_machine_without_such_a_file_has_a_name(report: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report.Path, "exists", lambda _: False)
+    assert report.machine()["cpu"]
+    assert "family" not in report.machine()
+
+
 def test_file_and_table(report: Any, tmp_path: Path) -> None:
     made = report.Report(["/somewhere/this.py", "--dim", "a b"], ["numpy"])
     made.checks.append(report.Check("speed_ratio", 2.0, "x", 1.5, 3))

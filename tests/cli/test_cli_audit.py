@@ -89,7 +89,7 @@ SETTINGS = [
     ('[privacy]\nresponse = "1.5,0,1,0"', "privacy.response: '1.5,0,1,0' is no randomized response: p1=3/2 must be a"),
     ('[privacy]\nresponse = "0.1,0.9,0.8,0.1"', "privacy.response: p1=1/10 is below p2=9/10, .* use p1 from 9/10 to 1"),
     ("[secagg]\nthreshold = 100", "secagg.threshold: 100 of the 99 others cannot be; use at most 99"),
-    ("[secagg]\nthreshold = 0", "secagg.threshold: got 0; use a whole number of at least 1"),
+    ("[secagg]\nthreshold = 1", "secagg.threshold: got 1; use a whole number of at least 2"),
     ("[secagg]\ntreshold = 60", "secagg.treshold: no such setting; the nearest one is secagg.threshold"),
     ("[cohort]\ndropout = 1.5", "cohort.dropout: got 1.5; use a number of at least 0 and below 1"),
     ("[cohort]\ndropout = nan", "cohort.dropout: got nan"),

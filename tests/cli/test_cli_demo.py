@@ -237,7 +237,7 @@ def test_a_missing_matplotlib_is_found_before_the_work_starts(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     outcome = command("demo", "--report", tmp_path / "run.html")
     assert outcome.code == 2
-    assert "pip install 'securefl[report]'" in one_sentence(outcome)
+    assert "pip install '.[report]'" in one_sentence(outcome)
     assert engine.configs == []
     assert command("demo").code == 0
 

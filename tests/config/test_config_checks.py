@@ -64,7 +64,7 @@ def test_defaults_follow_the_cohort(n: int, t: int, c: int, floor: int) -> None:
         (100, 98, 5, 0.1, True),
         (100, 99, 5, 0.1, False),
         (100, 99, 5, 0.0, True),
-        (3, 1, 0, 0.1, True),
+        (4, 2, 0, 0.1, True),
         (3, 2, 0, 0.1, False),
         (3, 2, 0, 0.0, True),
         (100, 100, 5, 0.0, False),
@@ -91,6 +91,24 @@ def test_threshold_refusal_names_a_cohort_that_works() -> None:
     (larger,) = advised(config, refusal(config))
     assert larger.cohort.clients == 5
     validate(larger)
+
+
+@pytest.mark.parametrize(("colluders", "threshold"), [(0, 2), (1, 2), (1, None)])
+def test_three_clients_with_one_to_lose_have_no_threshold_and_are_offered_none(
+    colluders: int, threshold: int | None
+) -> None:
+    config = configured(
+        cohort__clients=3, secagg__colluders=colluders, secagg__threshold=threshold, privacy__honest_claimants=1
+    )
+    sentence = refusal(config)
+    assert sentence.endswith("; use cohort.clients=4 or more")
+    validate(override(config, {"cohort.clients": 4, "secagg.threshold": 2}))
+
+
+def test_one_share_is_no_threshold() -> None:
+    """It would be the secret itself; messages of a session cannot name it either."""
+    with pytest.raises(ConfigurationError, match=r"secagg\.threshold: got 1; use a whole number of at least 2"):
+        configured(secagg__threshold=1)
 
 
 def test_too_many_colluders_are_refused_with_a_cohort_that_works() -> None:

@@ -178,4 +178,4 @@ def test_the_accountant_is_loaded_when_it_is_used():
 
 def test_without_the_extra_one_sentence_says_what_to_install():
     run = subprocess.run([sys.executable, "-c", WITHOUT], check=True, capture_output=True, text=True)  # noqa: S603
-    assert run.stdout.strip() == "composition needs dp-accounting: pip install 'securefl[accounting]'"
+    assert run.stdout.strip() == "composition needs dp-accounting; install the extra: pip install '.[accounting]'"

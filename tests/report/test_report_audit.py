@@ -132,6 +132,18 @@ def test_the_table_says_the_verdict_first_then_what_to_change() -> None:
     assert "Anonymity of a row" in text[text.index("key-exchange") :]
 
 
+def test_the_table_tells_what_an_attack_saw_though_it_passes() -> None:
+    """Counts, and the seed that repeats them."""
+    console = Console(width=300, record=True, file=io.StringIO())
+    console.print(audit_table(audited("empirical")))
+    found, text = audited("empirical").finding("sampler"), console.export_text()
+    assert found.verdict == "pass"
+    assert found.value.witness is not None
+    assert found.value.witness.endswith("trials, seed 1")
+    assert f"seen  {found.value.witness}" in text
+    assert text.index("pass  The sampler, attacked") > text.rindex("\nwarn  ")
+
+
 @pytest.mark.slow
 @pytest.mark.needs("chromium")
 @pytest.mark.parametrize("name", ["paper", "empirical"])

@@ -165,7 +165,7 @@ def test_a_page_without_matplotlib_is_refused_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ConfigurationError, match=re.escape("--report: the page needs matplotlib; run: pip install")):
+    with pytest.raises(ConfigurationError, match=re.escape("--report: the page needs matplotlib; install the extra")):
         require_plots("--report")
 
 
