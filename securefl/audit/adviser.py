@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from math import exp
@@ -22,7 +22,7 @@ from securefl.config import (
     validate,
 )
 from securefl.config.chances import at_least
-from securefl.config.checks import COMPLETE_GRAPH_MAX
+from securefl.config.checks import COMPLETE_GRAPH_MAX, NEGLIGIBLE_SHARE
 from securefl.errors import ConfigurationError
 from securefl.federation.planning import round_params, union_plan
 from securefl.models.interface import TableSpec
@@ -202,11 +202,30 @@ class Advice:
 def advise(wish: Wish) -> Advice:
     """The safest parameters that keep the wish's epsilon, at the least bytes. Raises ConfigurationError."""
     base = _base(wish)
+    _check_floor(wish)
     odds = {_odds(epsilon) for epsilon in (*EPSILONS, wish.epsilon)}
     offers = {one: Offer(_with_floor(override(base, {"privacy.response": one})), wish) for one in odds}
     proposed = offers[_odds(wish.epsilon)]
     validate(proposed.config)
     return Advice(wish, proposed, tuple(sorted(offers.values(), key=lambda one: one.epsilon_ever)), _sparse(wish))
+
+
+def _check_floor(wish: Wish) -> None:
+    """Refuse a wish whose row floor no odds of its epsilon reach, in the words of the wish."""
+    if _reaches_floor(wish):
+        return
+    fewer = next((c for c in range(wish.corrupt - 1, -1, -1) if _reaches_floor(replace(wish, corrupt=c))), None)
+    ways = [] if fewer is None else [f"use at most {fewer}"]
+    ways += [f"--epsilon {e:g}, for more claimants" for e in EPSILONS[:1] if _reaches_floor(replace(wish, epsilon=e))]
+    raise ConfigurationError(
+        f"--corrupt: {wish.corrupt} corrupt of {wish.shard} clients{' in each shard' * (wish.shards > 1)} put the row "
+        f"floor where hardly a row reaches it; {', or '.join(ways) or 'invite more clients'}"
+    )
+
+
+def _reaches_floor(wish: Wish) -> bool:
+    config = _with_floor(override(_base(wish), {"privacy.response": _odds(wish.epsilon)}))
+    return config.row_floor_of(wish.shard) <= wish.shard and uploaded_share(config) >= NEGLIGIBLE_SHARE
 
 
 def _base(wish: Wish) -> Config:

@@ -7,8 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from securefl.errors import ConfigurationError
-
 __all__ = ["advise"]
 
 WHO, WHAT, OUTPUT = "Who takes part", "What to protect", "Where the result goes"
@@ -34,13 +32,14 @@ def advise(
         bool, typer.Option("--malicious", rich_help_panel=WHO, help="The server may lie to clients.")
     ] = False,
     toml: Annotated[Path | None, _option(OUTPUT, "FILE", "The proposal, for demo, train and audit.")] = None,
+    html: Annotated[Path | None, _option(OUTPUT, "FILE", "A page with curves, HTML in one file.")] = None,
     json: Annotated[str | None, _option(OUTPUT, "FILE", "Everything as JSON; - for standard output.")] = None,
 ) -> None:
     """Propose parameters: threshold, degree, ring, union plan, odds, and what they cost.
 
     The highest threshold that losses allow, the highest row floor that rows reach, the clearest odds that keep epsilon.
 
-    A table shows what more or less doubt would cost.
+    A table, and a page with --html, show what more or less doubt would cost.
 
     [dim]Examples[/]
 
@@ -52,19 +51,15 @@ def advise(
     """
     from securefl.audit.adviser import Wish
     from securefl.audit.adviser import advise as propose
-    from securefl.cli.console import stderr, stdout
-    from securefl.report import advice_table, advice_to_json, check_writable, write_text
+    from securefl.cli.outputs import check_outputs, deliver, json_file
+    from securefl.report import advice_table, advice_to_json, render_advice
 
-    if json not in (None, "-") and str(toml) == json:
-        raise ConfigurationError("--json: it needs a file of its own; name one")
-    for option, path in (("--toml", toml), ("--json", None if json in (None, "-") else Path(str(json)))):
-        if path is not None:
-            check_writable(path, option)
+    outputs = {"--json": json_file(json), "--html": html, "--toml": toml}
+    check_outputs(outputs)
     advice = propose(Wish(clients, dropout, corrupt, epsilon, universe, typical_set, union, categories, malicious, dim))
-    (stderr() if json == "-" else stdout()).print(advice_table(advice))
-    if json == "-":
-        typer.echo(advice_to_json(advice), nl=False)
-    elif json is not None:
-        write_text(Path(json), advice_to_json(advice), "--json")
-    if toml is not None:
-        write_text(toml, advice.toml, "--toml")
+    made = {
+        "--json": lambda: advice_to_json(advice),
+        "--html": lambda: render_advice(advice),
+        "--toml": lambda: advice.toml,
+    }
+    deliver(advice_table(advice), json, outputs, made)

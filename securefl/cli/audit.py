@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,6 @@ import typer
 from securefl.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from securefl.audit import Audit
     from securefl.config import Config
     from securefl.store import SqliteDisclosures
 
@@ -59,15 +57,22 @@ def audit(
     [bold]securefl demo --ledger run.db[/], then [bold]securefl audit --ledger run.db --empirical[/]
     """
     from securefl.audit import audit as examine
+    from securefl.cli.outputs import check_outputs, deliver, json_file
+    from securefl.report import audit_table, render_audit, to_json
 
-    outputs = {"--json": None if json in (None, "-") else Path(str(json)), "--html": html, "--certificate": certificate}
+    outputs = {"--json": json_file(json), "--html": html, "--certificate": certificate}
     with _opened(ledger) as disclosures:
         settings = _settings(config, preset, assign or [], disclosures)
-        _check_outputs(outputs)
+        check_outputs(outputs)
         found = examine(
             settings, rounds=rounds, accept=accept or (), ledger=disclosures, empirical=empirical, seed=seed
         )
-    _deliver(found, json, outputs)
+    made = {
+        "--json": lambda: to_json(found),
+        "--html": lambda: render_audit(found),
+        "--certificate": lambda: found.certificate,
+    }
+    deliver(audit_table(found), json, outputs, made)
     raise typer.Exit(found.exit_code)
 
 
@@ -94,34 +99,3 @@ def _settings(
     if not runs:
         raise ConfigurationError("--ledger: no run is recorded in it; name the ledger of a run")
     return overridden(from_table(runs[-1].settings), assign)
-
-
-def _check_outputs(outputs: Mapping[str, Path | None]) -> None:
-    """Before the work: a page can be drawn, and every file can be written."""
-    from securefl.report import check_writable, require_plots
-
-    files = {option: path for option, path in outputs.items() if path is not None}
-    for option, path in files.items():
-        if str(path) == "-" or list(files.values()).count(path) > 1:
-            raise ConfigurationError(f"{option}: it needs a file of its own; name one")
-        if option == "--html":
-            require_plots(option)
-        check_writable(path, option)
-
-
-def _deliver(found: Audit, json: str | None, outputs: Mapping[str, Path | None]) -> None:
-    """The table (on standard error when standard output is for JSON), then the files."""
-    from securefl.cli.console import stderr, stdout
-    from securefl.report import audit_table, render_audit, to_json, write_text
-
-    (stderr() if json == "-" else stdout()).print(audit_table(found))
-    if json == "-":
-        typer.echo(to_json(found), nl=False)
-    made: dict[str, Callable[[Audit], str]] = {
-        "--json": to_json,
-        "--html": render_audit,
-        "--certificate": lambda audit: audit.certificate,
-    }
-    for option, path in outputs.items():
-        if path is not None:
-            write_text(path, made[option](found), option)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from securefl.report.advice_document import advice_to_json
+from securefl.report.advice_page import render_advice
 from securefl.report.advice_table import advice_table
 from securefl.report.audit_page import render_audit
 from securefl.report.audit_table import audit_table
@@ -23,6 +24,7 @@ __all__ = [
     "advice_table",
     "advice_to_json",
     "render_page",
+    "render_advice",
     "render_audit",
     "render_training",
     "require_plots",

@@ -15,15 +15,20 @@ if TYPE_CHECKING:
 
     from securefl.audit.adviser import Advice, Offer
 
-__all__ = ["advice_table"]
+__all__ = ["COLUMNS", "advice_table", "headline", "proposal", "cells"]
+
+COLUMNS = ("p", "eps round", "eps ever", "guess", "rows", "honest", "go up", "bytes")
+"""Of the trade-off: p of the odds p, 1 - p, p, 1 - p; right guesses from one round; rows claimed; honest claimants of a
+row that goes up; share of the rows with one holder that do; bytes of a client and round."""
 
 
 def advice_table(advice: Advice) -> RenderableType:
     """For a rich console of any width and colour."""
-    return Group(Text(_title(advice), style="bold"), Text(), _proposal(advice), Text(), _tradeoff(advice))
+    return Group(Text(headline(advice), style="bold"), Text(), _proposal(advice), Text(), _tradeoff(advice))
 
 
-def _title(advice: Advice) -> str:
+def headline(advice: Advice) -> str:
+    """The first line, for people."""
     offer = advice.proposed
     return (
         f"{numbers.size(offer.traffic.total)} a client and round; an index: eps {offer.epsilon_round:.2f} a round, "
@@ -36,12 +41,12 @@ def _proposal(advice: Advice) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
-    for row in rows(advice):
+    for row in proposal(advice):
         table.add_row(*row)
     return table
 
 
-def rows(advice: Advice) -> list[tuple[str, str, str]]:
+def proposal(advice: Advice) -> list[tuple[str, str, str]]:
     """What to set, as (name, value, why)."""
     offer, wish = advice.proposed, advice.wish
     config, plan = offer.config, offer.union
@@ -85,21 +90,23 @@ def _cost(offer: Offer) -> str:
 def _tradeoff(advice: Advice) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
-    table.add_column("p")
-    for header in ("eps round", "eps ever", "guess", "rows", "honest", "go up", "bytes"):
-        table.add_column(header, justify="right", no_wrap=True)
+    for header in COLUMNS:
+        table.add_column(header, justify="left" if header == "p" else "right", no_wrap=True)
     for offer in advice.others:
         chosen = offer is advice.proposed
-        table.add_row(
-            ">" if chosen else "",
-            str(offer.config.response.p1),
-            f"{offer.epsilon_round:.2f}",
-            f"{offer.epsilon_ever:.2f}",
-            f"{offer.guess_rate:.0%}",
-            numbers.whole(round(offer.claims)),
-            str(offer.config.privacy.honest_claimants),
-            f"{offer.goes_up:.0%}",
-            numbers.size(offer.traffic.total),
-            style="bold" if chosen else None,
-        )
+        table.add_row(">" if chosen else "", *cells(offer), style="bold" if chosen else None)
     return table
+
+
+def cells(offer: Offer) -> tuple[str, ...]:
+    """One choice of odds, a text for each of `COLUMNS`."""
+    return (
+        str(offer.config.response.p1),
+        f"{offer.epsilon_round:.2f}",
+        f"{offer.epsilon_ever:.2f}",
+        f"{offer.guess_rate:.0%}",
+        numbers.whole(round(offer.claims)),
+        str(offer.config.privacy.honest_claimants),
+        f"{offer.goes_up:.0%}",
+        numbers.size(offer.traffic.total),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,6 +109,22 @@ def test_a_wish_out_of_range_is_refused_by_name(change: dict[str, float], senten
 def test_what_cannot_be_is_refused_with_what_would_help() -> None:
     with pytest.raises(ConfigurationError, match=r"--corrupt: 60 of 100 clients ask for 81 survivors, .* invite more"):
         advise(replace(WISH, corrupt=60, dropout=0.3, malicious=True))
+
+
+def test_too_many_corrupt_for_the_row_floor_are_told_in_words_of_the_wish_and_each_way_out_is_one() -> None:
+    wish = replace(WISH, clients=1000, corrupt=50)
+    with pytest.raises(ConfigurationError) as caught:
+        advise(wish)
+    told = re.fullmatch(
+        r"--corrupt: 50 corrupt of 125 clients in each shard put the row floor where hardly a row reaches it; "
+        r"use at most (\d+), or --epsilon (\S+), for more claimants",
+        str(caught.value),
+    )
+    assert told is not None
+    advise(replace(wish, corrupt=int(told[1])))
+    advise(replace(wish, epsilon=float(told[2])))
+    with pytest.raises(ConfigurationError, match="hardly a row"):
+        advise(replace(wish, corrupt=int(told[1]) + 1))
 
 
 @pytest.mark.parametrize("epsilon", [1e-4, 0.01, 0.1, 1.0, 10.0, 30.0])

@@ -219,11 +219,21 @@ def test_advice_as_json_says_what_the_table_says(command: Command, tmp_path: Pat
     assert (clash.code, one_sentence(clash)) == (2, "securefl: --json: it needs a file of its own; name one")
 
 
+@pytest.mark.needs("matplotlib")
+def test_advice_is_a_page_with_the_curves_of_the_trade_off(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "advice.html"
+    assert command("advise", *WISH, "--html", path).code == 0
+    assert path.read_text().count('<svg role="img"') == 4
+    refused = command("advise", *WISH, "--html", "-")
+    assert (refused.code, one_sentence(refused)) == (2, "securefl: --html: it needs a file of its own; name one")
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         ("--epsilon 0", "--epsilon: got 0.0; use 1e-05 to 30"),
         ("--corrupt 60 --dropout 0.5", "--corrupt: 60 of 100 clients"),
+        ("--corrupt 45 --dropout 0", "--corrupt: 45 corrupt of 100 clients put the row floor where hardly a row"),
     ],
 )
 def test_advise_refuses_what_cannot_be(command: Command, change: str, sentence: str) -> None:
@@ -240,20 +250,22 @@ def test_help_shows_examples_and_exit_codes(command: Command, name: str) -> None
 
 
 COST = """
-import pathlib, re, sys
+import pathlib, re, sys, time
 from securefl.cli import run
 code = run(sys.argv[1:])
 peak = re.search("VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1]  # not its parent's, too
-print("cost", code, int(peak) // 1024, file=sys.stderr)
+print("cost", code, int(peak) // 1024, time.process_time(), file=sys.stderr)
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("--preset", "taobao"), ("--preset", "paper", "--rounds", "5000")])
-def test_a_whole_audit_takes_under_200_megabytes(arguments: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_whole_audit_takes_under_two_seconds_and_200_megabytes(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """All files written and all imports counted; the best of three, as other programs make processor time longer."""
     files = ("--json", tmp_path / "a.json", "--certificate", tmp_path / "c.json", "--html", tmp_path / "a.html")
     command = [sys.executable, "-c", COST, "audit", *arguments, *map(str, files)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    _, code, megabytes = done.stderr.split()
-    assert code in ("4", "5")
-    assert int(megabytes) < 200
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True, timeout=120) for _ in range(3)]
+    costs = [run.stderr.split()[1:] for run in runs]
+    assert {code for code, _, _ in costs} <= {"4", "5"}
+    assert max(int(megabytes) for _, megabytes, _ in costs) < 200
+    assert min(float(seconds) for _, _, seconds in costs) < 2
