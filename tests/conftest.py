@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections import Counter
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -25,6 +27,10 @@ SLOW_DESELECTED = pytest.StashKey[int]()
 SKIPPED = pytest.StashKey[int]()
 ABSENT = pytest.StashKey[Counter[str]]()
 
+NETWORK_NAMESPACE = "network namespace"
+UNSHARE = (("unshare", "--net"), ("unshare", "--net", "--map-root-user"))
+"""What starts a command in a network namespace of its own: for root, and for others where they may have one."""
+
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
@@ -32,6 +38,12 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 def data_folder(pytestconfig: pytest.Config) -> Path:
     """The folder of real data. A test that asks for it is marked ``needs("data")``."""
     return _data_folder(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def unshared() -> list[str]:
+    """Put before a command: it has no network but loopback, which is down. Marked ``needs("network namespace")``."""
+    return list(_unshare() or ())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,7 +54,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes seconds or more; runs with --all or -m slow")
     config.addinivalue_line(
         "markers",
-        'needs(*names): "data" (folder SECUREFL_DATA), an importable package or a program on the PATH',
+        'needs(*names): "data" (folder SECUREFL_DATA), "network namespace", an importable package or a program on the '
+        "PATH",
     )
     config.stash[SLOW_DESELECTED], config.stash[SKIPPED], config.stash[ABSENT] = 0, 0, Counter()
 
@@ -97,9 +110,22 @@ def _why_absent(config: pytest.Config, name: str) -> str | None:
     if name == "data":
         folder = _data_folder(config)
         return None if folder.is_dir() else f"needs data: {folder} is no folder; set SECUREFL_DATA"
+    if name == NETWORK_NAMESPACE:
+        return None if _unshare() else "needs a network namespace: this machine lets this user have none"
     if find_spec(name) or shutil.which(name):
         return None
     return f"needs {name}: neither an importable package nor a program on the PATH"
+
+
+@cache
+def _unshare() -> tuple[str, ...] | None:
+    """The first way that works here."""
+    if not shutil.which("unshare"):
+        return None
+    for way in UNSHARE:
+        if not subprocess.run([*way, "true"], capture_output=True, check=False).returncode:  # noqa: S603 -- fixed
+            return way
+    return None
 
 
 def _data_folder(config: pytest.Config) -> Path:

@@ -26,6 +26,7 @@ from securefl.federation.latest import (
 from securefl.secagg import Limits, Opening, Outgoing, Params, Participant, Server, messages, signed, suspension
 from securefl.secagg.journal import Journal
 from securefl.secagg.keys import Rng
+from securefl.secagg.quantize import quantize
 from securefl.secagg.uploading import Ready
 from securefl.transcript import Label, digest
 from securefl.wire import Bytes32, Codec, Message
@@ -78,6 +79,12 @@ class LatestClient(Participant):
     def model(self) -> NDArray[np.float32]:
         """What the server sent, float32 (P,)."""
         return np.frombuffer(self._model, "<f4").astype(np.float32)
+
+    def quantized(self, update: NDArray[np.floating], rng: Rng) -> Integers:
+        """What `upload` takes, int64 (P,), from floats (P,): clipped and rounded at random, as the plan says."""
+        if self._plan is None or update.shape != (self._plan.size,):
+            raise LocalProtocolError("an update has the shape of the model that the invitation brought")
+        return quantize(update[None, :], np.ones(1, np.int64), self._plan.quantization, rng)[0, :-1]
 
     def upload(self, update: Integers) -> list[Any]:
         """Send a quantized update, integers (P,) of -levels to levels: masked, and less the one sent before."""

@@ -23,11 +23,12 @@ from securefl.store.files import replace_file
 from securefl.store.journal import SqliteJournal
 from securefl.store.ledger import SqliteLedger
 from securefl.store.memo import SqliteMemo
+from securefl.store.updates import SqliteUpdates
 
 __all__ = ["NodeStore", "read_registry", "write_registry"]
 
 IDENTITY, STORES, REGISTRY = "identity.pem", "stores.json", "registry.txt"
-JOURNAL, MEMO, LEDGER = "journal.sqlite", "memo.sqlite", "ledger.sqlite"
+JOURNAL, MEMO, LEDGER, UPDATES = "journal.sqlite", "memo.sqlite", "ledger.sqlite", "updates.sqlite"
 CLIENT = "self"
 """The name under which the one client of a folder answers."""
 
@@ -48,6 +49,7 @@ class NodeStore:
         self.journal = SqliteJournal(self._folder / JOURNAL, stores["journal"])
         self.memo = SqliteMemo(self._folder / MEMO, CLIENT, expected_store=stores["memo"])
         self.ledger = None if budget is None else self._open_ledger(budget, stores)
+        self._updates: SqliteUpdates | None = None
 
     @classmethod
     def create(cls, folder: str | Path) -> bytes:
@@ -65,12 +67,23 @@ class NodeStore:
         """Identity keys of the registered clients. `ConfigurationError` if the file is missing or no list of keys."""
         return read_registry(self._folder / REGISTRY)
 
+    @property
+    def updates(self) -> SqliteUpdates:
+        """What it sent in a run of FedLaAvg. Made when it is first asked for; from then on it has to be there."""
+        if self._updates is None:
+            stores = self._store_ids()
+            self._updates = SqliteUpdates(self._folder / UPDATES, stores.get("updates"))
+            if "updates" not in stores:
+                _write_stores(self._folder / STORES, stores | {"updates": self._updates.store_id})
+        return self._updates
+
     def close(self) -> None:
         """Close every file."""
         self.journal.close()
         self.memo.close()
-        if self.ledger is not None:
-            self.ledger.close()
+        for one in (self.ledger, self._updates):
+            if one is not None:
+                one.close()
 
     def __enter__(self) -> Self:
         return self

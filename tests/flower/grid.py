@@ -139,10 +139,11 @@ def step_of(message: Message) -> str:
 
 
 def _steps() -> dict[int, str]:
+    from securefl.federation import latest_session as latest
     from securefl.secagg import messages as plain
     from securefl.submodel import messages as rounds
 
-    kinds = [*plain.ToClient.__args__, *rounds.ToClient.__args__]
+    kinds = [*plain.ToClient.__args__, *rounds.ToClient.__args__, latest.LatestInvitation]
     return {kind.__struct_config__.tag: kind.__name__ for kind in kinds}
 
 

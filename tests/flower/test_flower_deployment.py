@@ -1,11 +1,7 @@
-"""Real processes on loopback: TLS, authenticated nodes, real data, a node killed in the middle of a round."""
-
-# ruff: noqa: S603 -- the program started is this repository's own
+"""Real processes: TLS, authenticated nodes, real data, a node killed in the middle of a round; no network at all."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +12,7 @@ pytest.importorskip("flwr", reason="needs flwr: not an importable package")
 
 from flwr.app import Context, RecordDict
 from safetensors.numpy import load_file
+from witnessed import alone, noted, watched
 
 from securefl.engine import local
 from securefl.federation.progress import Silent
@@ -60,15 +57,36 @@ def expected(folder: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     return weights
 
 
+PING = "from flwr.supercore.telemetry import EventType, event; print(event(EventType.PING).result())"
+
+
+@pytest.mark.needs("network namespace", "flwr")
+def test_the_witness_sees_what_telemetry_would_send_and_that_it_is_off(tmp_path: Path, unshared: list[str]) -> None:
+    """Or the deployment's silence would prove nothing."""
+    for setting, heard in (("1", {"https://telemetry.flower.ai/api/v1/event", "telemetry.flower.ai"}), ("0", set())):
+        notes = tmp_path / setting
+        home = {"FLWR_HOME": str(tmp_path), "FLWR_TELEMETRY_ENABLED": setting}
+        done = alone(unshared, "-c", PING, environment=watched(notes, **home))
+        assert done.stdout.strip() == "disabled", done.stderr  # Flower says so of a failed attempt, too
+        assert noted(notes)[1] == heard
+
+
 @pytest.mark.slow
-@pytest.mark.needs("data", "flwr")
+@pytest.mark.needs("data", "flwr", "network namespace")
 def test_a_deployment_trains_what_the_local_engine_trains_and_survives_a_kill(
-    tmp_path: Path, data_folder: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, data_folder: Path, unshared: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = data_folder / "ml-100k" / "ml100k.npz"
-    command = [sys.executable, APP / "deploy.py", tmp_path / "run", "--data", data, "--kill"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1500)
+    """All of it with no network but loopback, and without as much as an attempt to reach another."""
+    data, notes = data_folder / "ml-100k" / "ml100k.npz", tmp_path / "notes"
+    command = [APP / "deploy.py", tmp_path / "run", "--data", data, "--kill"]
+    done = alone(unshared, *command, environment=watched(notes))
     assert done.returncode == 0, done.stdout + done.stderr
+    programs, elsewhere = noted(notes)
+    assert not elsewhere
+    assert programs["flower-superlink"] == 1
+    assert programs["flower-supernode"] == 4
+    assert programs["flwr-serverapp"] == 1
+    assert programs["flwr-clientapp"] >= 4 * (1 + 7) + 3  # enrolment and two rounds, the last three messages to three
     log = (tmp_path / "run" / "run.log").read_text()
     assert "round 1: done, 4 of 4 finished" in log
     assert "round 2: done, 3 of 4 finished" in log

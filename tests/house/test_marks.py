@@ -92,6 +92,27 @@ def test_data_stands_beside_the_checkout_by_default(suite: pytest.Pytester, monk
     suite.runpytest("--rootdir", suite.mkdir("checkout")).assert_outcomes(passed=3, skipped=1)
 
 
+@pytest.mark.parametrize(
+    ("unshare", "outcome"),
+    [("exit 0", {"passed": 1}), ("[ $# = 3 ]", {"passed": 1}), ("exit 1", {"skipped": 1})],
+    ids=["as root", "with a user namespace", "not at all"],
+)
+def test_needs_of_a_network_namespace(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, unshare: str, outcome: dict[str, int]
+) -> None:
+    suite.makepyfile(
+        'import pytest\n@pytest.mark.needs("network namespace")\ndef test_it(unshared): assert "--net" in unshared'
+    )
+    program = suite.mkdir("programs") / "unshare"
+    program.write_text(f"#!/bin/sh\n{unshare}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    result = suite.runpytest_subprocess()
+    result.assert_outcomes(**outcome)
+    if "skipped" in outcome:
+        result.stdout.fnmatch_lines(["SKIPPED*needs a network namespace: this machine lets this user have none"])
+
+
 def test_needs_of_a_whole_module(suite: pytest.Pytester) -> None:
     suite.makepyfile('import pytest\npytestmark = pytest.mark.needs("no_such_program")\ndef test_it(): pass')
     suite.runpytest().assert_outcomes(skipped=1)

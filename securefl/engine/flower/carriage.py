@@ -18,7 +18,7 @@ RECORD: Final = "securefl"
 REFUSED: Final = 200
 """Code of an error reply in which a client says why it ended its part. Flower's own codes are below 100."""
 
-Kind = Literal["enrolment", "sums", "round"]
+Kind = Literal["enrolment", "sums", "round", "latest"]
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 
 

@@ -20,6 +20,8 @@ from securefl.engine.flower.enrolment import enrol_here
 from securefl.engine.flower.home import Home, home
 from securefl.engine.flower.sleep import Luggage, forget, put_to_sleep, wake
 from securefl.errors import ConfigurationError, FaultyServerError, LocalProtocolError, SecureFLError
+from securefl.federation import latest_session
+from securefl.federation.latest_session import LatestClient, LatestInvitation
 from securefl.secagg import Client, Limits
 from securefl.secagg.keys import Rng
 from securefl.secagg.messages import Delivery, Invitation
@@ -32,6 +34,9 @@ _LOG = logging.getLogger(__name__)
 
 Arrays = Callable[[RecordDict, Context], Mapping[str, Input]]
 """A node's part in plain sums: from the application's records and the context, arrays by name."""
+Latest = Callable[[NDArray[np.float32], RecordDict, Context], NDArray[Any] | None]
+"""A node's part in FedLaAvg: from the model (P,), the application's records and the context, its update (P,). Floats
+are quantized as the plan says, integers are quantized already; None takes all of the node out of the running sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +58,10 @@ class SecureClient:
     """Answers every message of this engine: `SecureClient(arrays=...).register(app)`.
 
     `arrays`: gives this node's part in plain sums. `rounds`: gives it in submodel rounds, from the application's
-    records of each message and the context. `limits` and `submodel_limits` are the node's own bounds. A frame above
-    `max_bytes` is refused. `simulated`: a node without a folder of its own makes its client up, as it does when the
-    run's configuration has `securefl-simulation = true`; that protects nobody.
+    records of each message and the context. `latest`: gives it in rounds of FedLaAvg. `limits` and `submodel_limits`
+    are the node's own bounds. A frame above `max_bytes` is refused. `simulated`: a node without a folder of its own
+    makes its client up, as it does when the run's configuration has `securefl-simulation = true`; that protects
+    nobody.
     """
 
     def __init__(
@@ -63,12 +69,13 @@ class SecureClient:
         *,
         arrays: Arrays | None = None,
         rounds: Callable[[RecordDict, Context], Part] | None = None,
+        latest: Latest | None = None,
         limits: Limits | None = None,
         submodel_limits: SubmodelLimits | None = None,
         max_bytes: int = MAX_BYTES,
         simulated: bool = False,
     ) -> None:
-        self._arrays, self._rounds, self._max_bytes = arrays, rounds, max_bytes
+        self._arrays, self._rounds, self._latest, self._max_bytes = arrays, rounds, latest, max_bytes
         self._limits, self._submodel_limits, self._simulated = limits, submodel_limits, simulated
 
     def register(self, app: ClientApp) -> None:
@@ -88,6 +95,8 @@ class SecureClient:
                         frames = self._sum(envelope, own, request, context)
                     case "round":
                         frames = self._play(envelope, own, request, context)
+                    case "latest":
+                        frames = self._contribute(envelope, own, request, context)
             return answer(frames, message)
         except SecureFLError as error:
             _LOG.warning("refused: %s: %s", type(error).__name__, error)
@@ -126,6 +135,29 @@ class SecureClient:
             answers = client.upload(part.train(client.download, request))
         put_to_sleep(envelope.session, client, luggage, answers, context)
         return [submodel.to_server.encode(one) for one in answers]
+
+    def _contribute(self, envelope: Envelope, own: Home, request: RecordDict, context: Context) -> list[bytes]:
+        """One message of FedLaAvg. The update is on disk before it leaves; the next invitation settles it."""
+        received = latest_session.to_client.decode(envelope.frame)
+        luggage = _luggage(envelope, context, begins=isinstance(received, LatestInvitation))
+        client = LatestClient(
+            own.identity, _registry(own, luggage), own.updates, limits=self._limits, journal=own.journal
+        )
+        if luggage.client:
+            client.resume(luggage.client)
+        answers = client.receive(received)
+        if isinstance(received, Delivery):
+            answers = self._upload(client, request, context)
+        put_to_sleep(envelope.session, client, luggage, answers, context)
+        return [latest_session.to_server.encode(one) for one in answers]
+
+    def _upload(self, client: LatestClient, request: RecordDict, context: Context) -> list[Any]:
+        if self._latest is None:
+            raise LocalProtocolError("this node takes no part in rounds of FedLaAvg: its app gave no update")
+        update = self._latest(client.model, request, context)
+        if update is None:
+            return client.leave()
+        return client.upload(update if update.dtype.kind == "i" else client.quantized(update, os.urandom))
 
     def _own_arrays(self, request: RecordDict, context: Context) -> Mapping[str, Input]:
         if self._arrays is None:

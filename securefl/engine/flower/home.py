@@ -15,8 +15,9 @@ from flwr.app import ConfigRecord, Context
 import dp
 from securefl.crypto import Identity
 from securefl.errors import ConfigurationError
+from securefl.federation.latest import InMemoryUpdates, Updates
 from securefl.secagg.journal import InMemoryJournal, Journal
-from securefl.store import NodeStore, replace_file
+from securefl.store import NodeStore, Remembered, replace_file
 
 FOLDER: Final = "securefl-home"
 """In a node's `--node-config`: the folder of its `NodeStore`."""
@@ -50,6 +51,10 @@ class Home(Protocol):
     @property
     def ledger(self) -> dp.Ledger | None:
         """What it has spent; None refuses nothing."""
+
+    @property
+    def updates(self) -> Updates:
+        """What it sent in a run of FedLaAvg."""
 
 
 def keep(context: Context, name: str, data: bytes) -> None:
@@ -109,15 +114,21 @@ class SimulatedHome:
         saved: dict[str, Any] = dict(context.state.config_records.get(STATE, {}))
         self._key = Ed25519PrivateKey.from_private_bytes(saved["key"]) if saved else Ed25519PrivateKey.generate()
         self.identity = Identity(self._key)
-        self.journal, self.memo = _Journal(), _Memo()
+        self.journal, self.memo, self.updates = _Journal(), _Memo(), _Updates()
         if saved:
             self.journal.load(saved["journal"])
             self.memo.load(saved["memo"])
+            self.updates.load(saved["updates"])
 
     def save(self) -> None:
         """Put everything back."""
         self._context.state.config_records[STATE] = ConfigRecord(
-            {"key": self._key.private_bytes_raw(), "journal": self.journal.dump(), "memo": self.memo.dump()}
+            {
+                "key": self._key.private_bytes_raw(),
+                "journal": self.journal.dump(),
+                "memo": self.memo.dump(),
+                "updates": self.updates.dump(),
+            }
         )
 
 
@@ -137,3 +148,16 @@ class _Memo(dp.InMemoryMemo):
     def load(self, data: bytes) -> None:
         asked, answers = msgspec.msgpack.decode(data, type=tuple[bytes, bytes])
         self.remember(np.frombuffer(asked, np.int64), np.frombuffer(answers, np.int8))
+
+
+class _Updates(InMemoryUpdates):
+    def dump(self) -> bytes:
+        known = self._known
+        vectors = [None if one is None else one.tobytes() for one in (known.latest, known.proposed)]
+        return msgspec.msgpack.encode((known.run, known.included, known.session, *vectors))
+
+    def load(self, data: bytes) -> None:
+        kinds = tuple[bytes, bytes, bytes, bytes | None, bytes | None]
+        run, included, session, *vectors = msgspec.msgpack.decode(data, type=kinds)
+        latest, proposed = (None if one is None else np.frombuffer(one, np.int64) for one in vectors)
+        self._known = Remembered(run, included, latest, session, proposed)
