@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from math import lcm
+from numbers import Integral
 
 from dp.binomial import weights
 from dp.bounds import Bound
@@ -173,5 +174,5 @@ def _mixture(p: Fraction, yes: Fraction, no: Fraction, rounds: int) -> Fraction:
 
 
 def _check_rounds(rounds: int) -> None:
-    if not 1 <= rounds <= MAX_ROUNDS:
-        raise PrivacyError(f"rounds={rounds} must be 1 to {MAX_ROUNDS}; for more use epsilon_ever")
+    if not (isinstance(rounds, Integral) and 1 <= rounds <= MAX_ROUNDS):
+        raise PrivacyError(f"rounds={rounds} must be a whole number from 1 to {MAX_ROUNDS}; for more use epsilon_ever")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from fractions import Fraction
 from math import lcm
+from numbers import Rational
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,8 @@ MAX_PASSES = 256
 
 def uniform(bound: int, count: int, rng: Rng = os.urandom) -> NDArray[np.uint64]:
     """`count` exactly uniform integers in [0, bound), 1 <= bound <= 2^64. Raises PrivacyError if `rng` fails."""
-    if not 1 <= bound <= 2**64:
-        raise PrivacyError(f"bound={bound} must be 1 to 2^64")
+    if not (1 <= bound <= 2**64 and count >= 0):
+        raise PrivacyError(f"bound={bound} must be 1 to 2^64, and count={count} 0 or more")
     bits = (bound - 1).bit_length()
     values = np.zeros(count, dtype=np.uint64)
     missing = np.arange(count if bits else 0)
@@ -42,7 +43,8 @@ def uniform(bound: int, count: int, rng: Rng = os.urandom) -> NDArray[np.uint64]
 
 def bernoulli(p: Fraction, count: int, rng: Rng = os.urandom) -> NDArray[np.bool_]:
     """`count` independent coins, (count,), each true with probability exactly p. Raises PrivacyError."""
-    return bernoulli_where(np.ones(count, dtype=np.bool_), p, p, rng)
+    denominator = common_denominator(p)
+    return uniform(denominator, count, rng) < np.uint64(_numerator(p, denominator))
 
 
 def bernoulli_where(
@@ -60,6 +62,9 @@ def bernoulli_where(
 
 def common_denominator(*probabilities: Fraction) -> int:
     """Least common denominator of the coins of one stage. Raises PrivacyError above MAX_DENOMINATOR."""
+    for p in probabilities:
+        if not isinstance(p, Rational):
+            raise PrivacyError(f"p={p} must be a Fraction: a float is not the probability you wrote")
     denominator = lcm(*(p.denominator for p in probabilities))
     if denominator > MAX_DENOMINATOR:
         raise PrivacyError("the probabilities' common denominator exceeds 2^63; give them fewer digits")

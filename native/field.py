@@ -31,7 +31,7 @@ def backends(m: int) -> tuple[str, ...]:
     "portable" serves every odd m and runs everywhere, "p61" likewise for 2**61 - 1; "avx512", "ifma" (m < 2**52) and
     "p61-avx512" take eight residues at a time. Raises FieldError.
     """
-    if not 3 <= m < 2**64 or m % 2 == 0:
+    if not isinstance(m, int) or not 3 <= m < 2**64 or m % 2 == 0:
         raise FieldError(f"modulus must be odd and in 3..2**64 - 1, not {m}")
     return tuple(_native.mod_backends(m))
 
@@ -205,8 +205,8 @@ class Modulus:
 
 
 def _words(a: Vector) -> Vector:
-    if a.dtype != np.uint64:
-        raise FieldError(f"residues must be uint64, not {a.dtype}")
+    if not isinstance(a, np.ndarray | np.generic) or a.dtype != np.uint64:
+        raise FieldError(f"residues must be uint64 in an array, not {getattr(a, 'dtype', type(a).__name__)}")
     return plain(a)
 
 

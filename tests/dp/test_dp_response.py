@@ -243,6 +243,7 @@ def test_a_probability_out_of_range_is_refused(value):
     ("call", "setting"),
     [
         (lambda response: response.epsilon_rounds(0), "rounds"),
+        (lambda response: response.epsilon_rounds(1.5), "rounds"),
         (lambda response: response.delta_rounds(MAX_ROUNDS + 1, 1.0), "rounds"),
         (lambda response: response.delta_rounds(1, -0.1), "epsilon"),
         (lambda response: response.delta_rounds(1, inf), "epsilon"),

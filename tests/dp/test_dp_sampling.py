@@ -134,3 +134,15 @@ def test_probabilities_too_fine_to_draw_are_refused():
 
 def test_the_default_source_is_the_operating_system():
     assert len(set(uniform(2**64, 100).tolist())) == 100
+
+
+@pytest.mark.parametrize("p", [0.3, np.float64(0.5), "1/3", None])
+def test_a_probability_that_is_no_fraction_is_refused(p):
+    with pytest.raises(PrivacyError, match="must be a Fraction: a float is not the probability you wrote"):
+        bernoulli(p, 5)
+
+
+def test_fewer_than_no_coins_are_refused():
+    with pytest.raises(PrivacyError, match="count=-1 0 or more"):
+        bernoulli(Fraction(1, 3), -1)
+    assert bernoulli(Fraction(1), 0).shape == (0,)

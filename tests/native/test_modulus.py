@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import accumulate, product
 from math import gcd
+from typing import Any
 
 import gmpy2
 import numpy as np
@@ -168,8 +169,8 @@ def test_arguments_are_left_alone() -> None:
         assert a.tolist() == list(range(1, 9))
 
 
-@pytest.mark.parametrize("m", [-3, 0, 1, 2, 4, 2**64, 2**64 + 5])
-def test_moduli_out_of_range(m: int) -> None:
+@pytest.mark.parametrize("m", [-3, 0, 1, 2, 4, 2**64, 2**64 + 5, 7.0, "7"])
+def test_moduli_out_of_range(m: Any) -> None:
     for make in (Modulus, backends):
         with pytest.raises(FieldError, match="modulus must be odd"):
             make(m)
@@ -188,6 +189,12 @@ def test_operands_that_are_no_residues(m: int, backend: str, values: list[int]) 
 @pytest.mark.parametrize("bad", [np.array([1, 2]), np.array([1.0, 2.0]), np.array([1, 2], ">u8")])
 def test_operands_that_are_no_words(bad: np.ndarray) -> None:
     check_refused(Modulus(97), bad)
+
+
+@pytest.mark.parametrize("bad", [[1, 2], 5, b"12345678"])
+def test_operands_that_are_no_arrays(bad: Any) -> None:
+    with pytest.raises(FieldError, match=f"residues must be uint64 in an array, not {type(bad).__name__}"):
+        Modulus(97).add(np.ones(1, np.uint64), bad)
 
 
 def check_refused(ring: Modulus, bad: np.ndarray) -> None:
