@@ -1,4 +1,4 @@
-"""Inference beside onnxruntime, MNN and ncnn: one thread, float32, NumPy to NumPy, the engines in turn.
+"""Inference beside onnxruntime, MNN and ncnn: float32, NumPy to NumPy, the engines in turn; one thread, then two.
 
     python benchmarks/inference_vs_peers.py --json inference.json
 
@@ -17,10 +17,14 @@ from pathlib import Path
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"  # before any engine is imported
 
-from inference import dins, images, turns  # noqa: E402
+from inference import dins, images, threads, turns  # noqa: E402
 from report import Report  # noqa: E402 - the engines read those variables when they are imported
 
-FAMILIES: dict[str, Callable[[Report, int], None]] = {"din": dins.measure, "images": images.measure}
+FAMILIES: dict[str, Callable[[Report, int], None]] = {
+    "din": dins.measure,
+    "images": images.measure,
+    "threads": threads.measure,
+}
 PACKAGES = ["securefl", "numpy", "onnx", "onnxruntime", "MNN", "ncnn"]
 
 
@@ -36,7 +40,7 @@ def main() -> None:
     if asked.cpu_time:
         turns.clock = time.thread_time
         report.notes.append("times are CPU times of the thread, as the machine had other work")
-    report.notes.append("one thread, float32, NumPy to NumPy; only x86 was measured; MNN's wheel has no AVX-512")
+    report.notes.append("one thread but for threads_*, float32, NumPy to NumPy; only x86 was measured; MNN's wheel has no AVX-512")
     for name in asked.only or FAMILIES:
         FAMILIES[name](report, asked.rounds)
     print(report.table())

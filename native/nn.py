@@ -12,14 +12,16 @@ from math import inf
 
 from native import _native
 from native.nn_images import ImageKernels
-from native.nn_steps import Array, Floats, NNError, Program, Step, Table, Window, index_of, round_up
+from native.nn_steps import MAX_THREADS, Array, Floats, NNError, Pool, Program, Step, Table, Window, index_of, round_up
 
 __all__ = [
     "ACTIVATIONS",
+    "MAX_THREADS",
     "Floats",
     "Kernels",
     "NNError",
     "Places",
+    "Pool",
     "Program",
     "Step",
     "Table",

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from native import _native
 
-__all__ = ["Array", "Floats", "NNError", "Program", "Step", "StepMaker", "Table", "Window"]
+__all__ = ["MAX_THREADS", "Array", "Floats", "NNError", "Pool", "Program", "Step", "StepMaker", "Table", "Window"]
+
+MAX_THREADS = 64
+SCRATCH_UNIT = 16
 
 Array: TypeAlias = NDArray[Any]
 Floats: TypeAlias = NDArray[np.float32]
@@ -52,12 +55,26 @@ class Table:
     scales: Floats | None = None
 
 
-class Program:
-    """Steps in order."""
+class Pool:
+    """Threads for the parts of steps, the caller's own among them; they sleep until a program runs.
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    They start with the first such run, and end with the pool and its programs. A child of fork() starts its own. Raises
+    NNError unless `threads` is in 1..MAX_THREADS.
+    """
+
+    def __init__(self, threads: int) -> None:
+        if not 1 <= threads <= MAX_THREADS:
+            raise NNError(f"threads must be in 1..{MAX_THREADS}, not {threads}")
+        self.threads = threads
+        self._compiled = _native.nn_pool(threads)
+
+
+class Program:
+    """Steps in order. With a pool, the parts of one step run side by side, and the next step waits for all of them."""
+
+    def __init__(self, steps: Sequence[Step], pool: Pool | None = None) -> None:
         self.steps = tuple(steps)
-        self._compiled = _native.nn_program(self.steps)
+        self._compiled = _native.nn_program(self.steps, pool and pool._compiled)
 
     def run(self) -> None:
         """All steps, with the GIL released."""
@@ -73,6 +90,8 @@ class StepMaker:
     """Floats in a vector: lanes of a block of channels."""
     tile_rows: int
     """Rows of the tallest tile of a matrix product."""
+    parts: int = 1
+    """Into how many parts steps are cut, for threads. The result is the same, bit for bit."""
 
     @property
     def panel(self) -> int:
@@ -105,6 +124,10 @@ class StepMaker:
         """A vector (n,) as float32, with zeros up to whole panels."""
         return np.pad(vector.astype(np.float32, copy=False), (0, -len(vector) % self.panel))
 
+    def scratch_of_all(self, floats: int) -> int:
+        """Floats of scratch of all parts of a step, when one takes so many."""
+        return floats if self.parts == 1 else self.parts * round_up(floats, SCRATCH_UNIT)
+
     def blocked_size(self, shape: Sequence[int]) -> int:
         """Floats of a blocked tensor of images (n, channels, rows, columns)."""
         n, channels, rows, columns = shape
@@ -114,7 +137,7 @@ class StepMaker:
         self, kind: str, buffers: tuple[Array | None, ...], sizes: Sequence[int], numbers: tuple[float, ...] = ()
     ) -> Step:
         try:
-            return Step(_native.nn_step(self.name, kind, buffers, tuple(sizes), numbers))
+            return Step(_native.nn_step(self.name, kind, buffers, tuple(sizes), numbers, self.parts))
         except (ValueError, OverflowError) as error:
             raise NNError(f"{kind}: {error}") from None
 

@@ -1,4 +1,4 @@
-"""The engines: each from the same ONNX model to a call, NumPy in and NumPy out, one thread, float32.
+"""The engines: each from the same ONNX model to a call, NumPy in and NumPy out, one thread unless told, float32.
 
 Every engine runs at its best documented call: sessions and buffers are made once, ours without `out=`.
 """
@@ -37,13 +37,14 @@ class Engine(NamedTuple):
 
     convert: Callable[[ModelProto, Path], Path]
     """Into a folder; what is to be opened."""
-    open: Callable[[Path, Inputs], Run]
+    open: Callable[[Path, Inputs, int], Run]
+    """On so many threads."""
 
 
-def ready(engine: Engine, model: ModelProto, inputs: Inputs) -> Run:
+def ready(engine: Engine, model: ModelProto, inputs: Inputs, threads: int = 1) -> Run:
     """From a model to a call."""
     with TemporaryDirectory() as folder:
-        return engine.open(engine.convert(model, Path(folder)), inputs)
+        return engine.open(engine.convert(model, Path(folder)), inputs, threads)
 
 
 def _to_onnx(model: ModelProto, folder: Path) -> Path:
@@ -52,12 +53,12 @@ def _to_onnx(model: ModelProto, folder: Path) -> Path:
     return path
 
 
-def _open_onnxruntime(path: Path, inputs: Inputs) -> Run:
+def _open_onnxruntime(path: Path, inputs: Inputs, threads: int) -> Run:
     """Its CPU provider, all optimizations (the default)."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
     session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     given = dict(inputs)
@@ -81,13 +82,13 @@ def _to_mnn(model: ModelProto, folder: Path) -> Path:
     return target
 
 
-def _open_mnn(path: Path, inputs: Inputs) -> Run:
+def _open_mnn(path: Path, inputs: Inputs, threads: int) -> Run:
     """Its Session."""
     import MNN
 
     with silence():
         interpreter = MNN.Interpreter(str(path))
-        session = interpreter.createSession({"numThread": 1, "backend": "CPU", "precision": "high"})
+        session = interpreter.createSession({"numThread": threads, "backend": "CPU", "precision": "high"})
     places, out = interpreter.getSessionInputAll(session), interpreter.getSessionOutput(session)
     shape, order = out.getShape(), MNN.Tensor_DimensionType_Caffe
     kinds = {np.dtype(np.int32): MNN.Halide_Type_Int, np.dtype(np.float32): MNN.Halide_Type_Float}
@@ -108,12 +109,12 @@ def _to_ncnn(model: ModelProto, folder: Path) -> Path:
     return param
 
 
-def _open_ncnn(path: Path, inputs: Inputs) -> Run:
+def _open_ncnn(path: Path, inputs: Inputs, threads: int) -> Run:
     """Its extractor; half precision of every kind is off, so that all compute in float32."""
     import ncnn
 
     net = ncnn.Net()
-    net.opt.num_threads = 1
+    net.opt.num_threads = threads
     net.opt.use_vulkan_compute = False
     for half in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage"):
         setattr(net.opt, half, False)

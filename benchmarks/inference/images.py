@@ -76,4 +76,4 @@ def _creation(report: Report, model: ModelProto) -> None:
 
 
 def _opened(engine: engines.Engine, path: Path, inputs: engines.Inputs) -> object:
-    return engine.open(path, inputs)()
+    return engine.open(path, inputs, 1)()

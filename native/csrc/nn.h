@@ -61,8 +61,9 @@ typedef struct {
 } sfl_nn_window;
 
 /* out = clamp(conv(x) + bias + add), blocked; x is blocked, or planar. Weights are panels of depth
- * [input block][kernel row][kernel column][lane] (planar: lanes of one). Scratch as sfl_nn_conv_scratch says at least:
- * what more there is makes the strips higher. */
+ * [input block][kernel row][kernel column][lane] (planar: lanes of one). Of each image the output lines
+ * [first, first + lines) are made. Scratch as sfl_nn_conv_scratch says at least: what more there is makes the strips
+ * higher. */
 typedef struct {
     sfl_nn_window window;
     int planar;
@@ -70,14 +71,16 @@ typedef struct {
     float *out, *scratch;
     size_t scratch_floats;
     float low, high;
+    size_t first, lines;
 } sfl_nn_conv;
 
 #define SFL_NN_MAX_SIZE 10
 
 /* Winograd's F(tile, kernel) with stride 1 (Lavin, Gray 2016). size = tile + kernel - 1 <= SFL_NN_MAX_SIZE; input
  * (size, size) and output (tile, size) are B^T and A^T for the points 0, p1, -p1, p2, -p2, ... (`pairs` of them) and
- * whatever follows. weights are size^2 panel matrices (channels in whole vectors, filters), already transformed.
- * `tiles` are transformed at a time; scratch: sfl_nn_winograd_scratch floats. */
+ * whatever follows. weights are size^2 panel matrices (channels in whole vectors, filters), already transformed, `plane`
+ * floats apart. Of each image the tiles [first, first + count) are made, `tiles` at a time; scratch:
+ * sfl_nn_winograd_scratch floats. */
 typedef struct {
     sfl_nn_window window;
     size_t tile, size, pairs, tiles;
@@ -85,6 +88,7 @@ typedef struct {
     const float *x, *weights, *bias, *add;
     float *out, *scratch;
     float low, high;
+    size_t plane, first, count;
 } sfl_nn_winograd;
 
 /* out = clamp(x W + bias), a 1x1 convolution of blocked images by one level of Strassen's product. channels and filters

@@ -3,14 +3,15 @@
 #define SFL_NN_BINDING_H
 
 #include "binding.h"
-#include "nn.h"
+#include "nn_parts.h"
 
 enum { STEP_BUFFERS = 20, STEP_SIZES = 24, STEP_NUMBERS = 4 };
 
 typedef struct step step;
 struct step {
     const sfl_nn_backend *backend;
-    void (*run)(const step *);
+    void (*run)(const step *, unsigned part);
+    unsigned parts; /* that may run side by side */
     union {
         sfl_nn_linear linear;
         sfl_nn_conv conv;
@@ -41,10 +42,21 @@ typedef struct {
     int buffers, sizes, numbers;
 } step_kind;
 
-#define SFL_RUN(kind)                     \
-    static void run_##kind(const step *s) \
-    {                                     \
-        s->backend->kind(&s->job.kind);   \
+/* One part of a step: a copy of its job, cut. `call` runs it. */
+#define SFL_RUN_BY(kind, call)                                             \
+    static void run_##kind(const step *s, unsigned part)                   \
+    {                                                                      \
+        const sfl_nn_cut cut = {part, s->parts, s->backend->width};        \
+        sfl_nn_##kind job = s->job.kind;                                   \
+        if (s->parts == 1 || sfl_nn_cut_##kind(&job, &cut)) (call)(&job);  \
+    }
+#define SFL_RUN(kind) SFL_RUN_BY(kind, s->backend->kind)
+
+/* For kinds that are never cut. */
+#define SFL_RUN_WHOLE(kind)                              \
+    static void run_##kind(const step *s, unsigned part) \
+    {                                                    \
+        if (part == 0) s->backend->kind(&s->job.kind);   \
     }
 
 /* ---- Extents (py_nn_jobs.c): products saturate, so that an overflow fits no buffer ---- */
@@ -58,6 +70,8 @@ size_t sfl_times4(size_t a, size_t b, size_t c, size_t d);
 int sfl_want(const step *s, int i, const char *name, Py_ssize_t item, size_t count, int at_least);
 int sfl_floats(const step *s, int i, const char *name, size_t count);
 int sfl_writable(const step *s, int i, const char *name, size_t count, int at_least);
+
+/* Buffer i is scratch for all parts of a step, `count` floats for each. */
 int sfl_nn_scratch(const step *s, int i, size_t count);
 
 /* Sizes first to last are at least 1. */

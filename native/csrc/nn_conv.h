@@ -44,7 +44,7 @@ static int needs_padding(const sfl_nn_window *w)
            (w->out_width - 1) * w->stride[1] + w->kernel[1] > w->width;
 }
 
-/* One image. A product whose A needs no padding and skips no pixel has no lines: its rows are the pixels. */
+/* One image. A product whose A needs no padding and skips no pixel is flat: all pixels are rows of one line. */
 static void conv_image(const sfl_nn_conv *c, const float *x, const float *add, float *out)
 {
     const sfl_nn_window *w = &c->window;
@@ -56,7 +56,6 @@ static void conv_image(const sfl_nn_conv *c, const float *x, const float *add, f
     sfl_nn_gemm g = {.lines = w->out_height,
                      .rows = w->out_width,
                      .columns = sfl_nn_round_up(w->out_channels, WIDTH),
-                     .a = x,
                      .taps = offsets,
                      .tap_count = taps,
                      .depth = lanes,
@@ -69,6 +68,7 @@ static void conv_image(const sfl_nn_conv *c, const float *x, const float *add, f
                      .high = c->high,
                      .a_row = (ptrdiff_t)(w->stride[1] * lanes)};
     const int padded = needs_padding(w);
+    const int flat = !padded && taps == blocks && w->stride[0] == 1 && w->stride[1] == 1 && w->out_width == w->width;
     size_t at_once = w->out_height;
     if (padded) {
         s.columns = (w->out_width - 1) * w->stride[1] + w->kernel[1];
@@ -80,14 +80,13 @@ static void conv_image(const sfl_nn_conv *c, const float *x, const float *add, f
     }
     set_taps(offsets, w, &s);
     g.a_line = (ptrdiff_t)(w->stride[0] * s.columns * lanes);
-    if (!padded && taps == blocks && w->stride[0] == 1 && w->stride[1] == 1) {
-        at_once = g.lines = 1;
-        g.rows = pixels;
-    }
-    const size_t lines = g.lines;
-    for (size_t l = 0; l < lines; l += at_once) {
+    const size_t end = c->first + c->lines;
+    for (size_t l = c->first; l < end; l += at_once) {
+        const size_t lines = end - l < at_once ? end - l : at_once;
         if (padded) copy_strip(buffer, x, w, &s, (ptrdiff_t)(l * w->stride[0]) - (ptrdiff_t)w->pad[0]);
-        g.lines = lines - l < at_once ? lines - l : at_once;
+        else g.a = x + (ptrdiff_t)l * g.a_line;
+        g.lines = flat ? 1 : lines;
+        g.rows = flat ? lines * w->out_width : w->out_width;
         g.c = out + (ptrdiff_t)l * g.c_line;
         g.add = add ? add + (ptrdiff_t)l * g.c_line : NULL;
         gemm(&g);

@@ -162,18 +162,19 @@ INLINE void winograd_image(const sfl_nn_winograd *g, const size_t tile, const si
 {
     const sfl_nn_window *w = &g->window;
     const size_t in = (w->channels + WIDTH - 1) / WIDTH, filters = (w->out_channels + WIDTH - 1) / WIDTH;
-    const size_t across = (w->out_width + tile - 1) / tile, all_tiles = across * ((w->out_height + tile - 1) / tile);
-    const size_t panels = (w->out_channels + PANEL - 1) / PANEL * PANEL;
-    tile_block b = {
-        .across = across, .in_plane = (in * g->tiles + 1) * WIDTH, .out_plane = (filters * g->tiles + 1) * WIDTH};
+    const size_t panels = (w->out_channels + PANEL - 1) / PANEL * PANEL, end = g->first + g->count;
+    tile_block b = {.first = g->first,
+                    .across = (w->out_width + tile - 1) / tile,
+                    .in_plane = (in * g->tiles + 1) * WIDTH,
+                    .out_plane = (filters * g->tiles + 1) * WIDTH};
     ptrdiff_t *taps = (ptrdiff_t *)(void *)g->scratch;
     for (size_t c = 0; c < in; c++) taps[c] = (ptrdiff_t)(c * g->tiles * WIDTH);
     b.in = g->scratch + sfl_nn_round_up(in * sizeof(ptrdiff_t) / 4, WIDTH);
     b.out = b.in + size * size * b.in_plane;
     float *zeros = b.out + size * size * b.out_plane;
     memset(zeros, 0, 4 * panels);
-    for (; b.first < all_tiles; b.first += g->tiles) {
-        b.count = all_tiles - b.first < g->tiles ? all_tiles - b.first : g->tiles;
+    for (; b.first < end; b.first += g->tiles) {
+        b.count = end - b.first < g->tiles ? end - b.first : g->tiles;
         blocks_in(g, size, x, &b);
         for (size_t p = 0; p < size * size; p++) {
             const sfl_nn_gemm product = {.lines = 1,
@@ -184,7 +185,7 @@ INLINE void winograd_image(const sfl_nn_winograd *g, const size_t tile, const si
                                          .taps = taps,
                                          .tap_count = in,
                                          .depth = WIDTH,
-                                         .b = g->weights + p * in * WIDTH * panels,
+                                         .b = g->weights + p * g->plane,
                                          .bias = zeros,
                                          .c = b.out + p * b.out_plane,
                                          .c_row = SFL_WIDTH,

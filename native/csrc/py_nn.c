@@ -1,7 +1,9 @@
 /* Steps and programs of the inference kernels: made and checked once, run many times without the interpreter's lock. */
 #include "nn_binding.h"
+#include "pool.h"
 
 #define STEP "native._native.nn_step"
+#define POOL "native._native.nn_pool"
 #define PROGRAM "native._native.nn_program"
 
 enum { MOST = 0x7fffffff };
@@ -101,13 +103,16 @@ static const step_kind *find_kind(const char *name)
 static PyObject *nn_step(PyObject *Py_UNUSED(module), PyObject *args)
 {
     const char *backend, *name;
-    PyObject *buffers, *sizes, *numbers, *capsule = NULL;
-    if (!PyArg_ParseTuple(args, "ssO!O!O!:nn_step", &backend, &name, &PyTuple_Type, &buffers, &PyTuple_Type, &sizes,
-                          &PyTuple_Type, &numbers))
+    PyObject *buffers, *sizes, *numbers, *parts_arg, *capsule = NULL;
+    uint64_t parts;
+    if (!PyArg_ParseTuple(args, "ssO!O!O!O:nn_step", &backend, &name, &PyTuple_Type, &buffers, &PyTuple_Type, &sizes,
+                          &PyTuple_Type, &numbers, &parts_arg) ||
+        sfl_integer(&parts, parts_arg, "parts", 1, SFL_MAX_THREADS))
         return NULL;
     const step_kind *kind = find_kind(name);
     step *s = kind ? PyMem_Calloc(1, sizeof(step)) : NULL;
     if (!s) return kind ? PyErr_NoMemory() : NULL;
+    s->parts = (unsigned)parts;
     s->backend = find_backend(backend);
     if (s->backend && !take_buffers(s, kind, buffers) && !take_sizes(s, kind, sizes) &&
         !take_numbers(s, kind, numbers) && !kind->fill(s))
@@ -118,8 +123,26 @@ static PyObject *nn_step(PyObject *Py_UNUSED(module), PyObject *args)
 
 /* ---- Programs ---- */
 
+/* Its threads never ask for the interpreter's lock: they can be waited for with it held. */
+static void free_pool(PyObject *capsule)
+{
+    sfl_pool_free(PyCapsule_GetPointer(capsule, POOL));
+}
+
+static PyObject *nn_pool(PyObject *Py_UNUSED(module), PyObject *threads_arg)
+{
+    uint64_t threads;
+    if (sfl_integer(&threads, threads_arg, "threads", 1, SFL_MAX_THREADS)) return NULL;
+    sfl_pool *pool = sfl_pool_new((unsigned)threads);
+    if (!pool) return PyErr_NoMemory();
+    PyObject *capsule = PyCapsule_New(pool, POOL, free_pool);
+    if (!capsule) sfl_pool_free(pool);
+    return capsule;
+}
+
 typedef struct {
-    PyObject *steps; /* the tuple of capsules: keeps them alive */
+    PyObject *steps, *kept; /* the tuple of capsules, and the pool's: they live as long */
+    sfl_pool *pool;         /* NULL: the caller's thread alone */
     Py_ssize_t count;
     const step *step[];
 } program;
@@ -128,22 +151,41 @@ static void free_program(PyObject *capsule)
 {
     program *p = PyCapsule_GetPointer(capsule, PROGRAM);
     Py_XDECREF(p->steps);
+    Py_XDECREF(p->kept);
     PyMem_Free(p);
 }
 
 static PyObject *nn_program(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    PyObject *steps;
-    if (!PyArg_ParseTuple(args, "O!:nn_program", &PyTuple_Type, &steps)) return NULL;
+    PyObject *steps, *pool;
+    if (!PyArg_ParseTuple(args, "O!O:nn_program", &PyTuple_Type, &steps, &pool)) return NULL;
     const Py_ssize_t count = PyTuple_Size(steps);
     program *p = PyMem_Calloc(1, sizeof(program) + (size_t)count * sizeof(step *));
     if (!p) return PyErr_NoMemory();
     p->count = count;
     for (Py_ssize_t i = 0; i < count; i++) p->step[i] = PyCapsule_GetPointer(PyTuple_GetItem(steps, i), STEP);
+    if (pool != Py_None) p->pool = PyCapsule_GetPointer(pool, POOL);
     PyObject *capsule = PyErr_Occurred() ? NULL : PyCapsule_New(p, PROGRAM, free_program);
-    if (capsule) p->steps = Py_NewRef(steps);
-    else PyMem_Free(p);
+    if (capsule) {
+        p->steps = Py_NewRef(steps);
+        p->kept = Py_NewRef(pool);
+    } else PyMem_Free(p);
     return capsule;
+}
+
+static void run_part(const void *given, unsigned part)
+{
+    const step *s = given;
+    s->run(s, part);
+}
+
+static void run_step(const program *p, const step *s)
+{
+    if (p->pool && s->parts > 1) {
+        sfl_pool_run(p->pool, run_part, s, s->parts);
+        return;
+    }
+    for (unsigned part = 0; part < s->parts; part++) s->run(s, part);
 }
 
 static PyObject *nn_run(PyObject *Py_UNUSED(module), PyObject *capsule)
@@ -151,7 +193,7 @@ static PyObject *nn_run(PyObject *Py_UNUSED(module), PyObject *capsule)
     const program *p = PyCapsule_GetPointer(capsule, PROGRAM);
     if (!p) return NULL;
     Py_BEGIN_ALLOW_THREADS
-    for (Py_ssize_t i = 0; i < p->count; i++) p->step[i]->run(p->step[i]);
+    for (Py_ssize_t i = 0; i < p->count; i++) run_step(p, p->step[i]);
     Py_END_ALLOW_THREADS
     Py_RETURN_NONE;
 }
@@ -299,8 +341,10 @@ PyMethodDef sfl_nn_methods[] = {
     {"nn_backends", nn_backends, METH_NOARGS,
      PyDoc_STR("nn_backends()\n--\n\n(name, vector width, tile rows), best first.")},
     {"nn_step", nn_step, METH_VARARGS,
-     PyDoc_STR("nn_step(backend, kind, buffers, sizes, numbers, /)\n--\n\nOne checked kernel call.")},
-    {"nn_program", nn_program, METH_VARARGS, PyDoc_STR("nn_program(steps, /)\n--\n\nSteps in order.")},
+     PyDoc_STR("nn_step(backend, kind, buffers, sizes, numbers, parts, /)\n--\n\nOne checked kernel call.")},
+    {"nn_pool", nn_pool, METH_O, PyDoc_STR("nn_pool(threads, /)\n--\n\nThreads that sleep until a program runs.")},
+    {"nn_program", nn_program, METH_VARARGS,
+     PyDoc_STR("nn_program(steps, pool, /)\n--\n\nSteps in order; their parts on a pool, or None.")},
     {"nn_run", nn_run, METH_O, PyDoc_STR("nn_run(program, /)\n--\n\nRun all steps, without the interpreter's lock.")},
     {"nn_places", nn_places, METH_VARARGS,
      PyDoc_STR("nn_places(pairs, /)\n--\n\nWhere inputs go: (array, limit of indices or 0).")},

@@ -7,7 +7,7 @@ SFL_RUN(strassen)
 SFL_RUN(depthwise)
 SFL_RUN(pool)
 SFL_RUN(convert)
-SFL_RUN(filters)
+SFL_RUN_WHOLE(filters)
 
 /* ---- Windows: images, channels, height, width, out channels, height, width, kernel, stride, padding (2 each) ---- */
 
@@ -52,7 +52,9 @@ int sfl_fill_conv(step *s)
     const size_t unit = s->backend->width, panels = sfl_nn_round_up(w->out_channels, 2 * unit);
     c->planar = s->size[13] != 0;
     const size_t depth = c->planar ? w->channels : sfl_nn_round_up(w->channels, unit);
-    c->scratch_floats = s->view[5].obj ? (size_t)s->view[5].len / 4 : 0;
+    const size_t scratch = s->view[5].obj ? (size_t)s->view[5].len / 4 : 0, each = scratch / s->parts;
+    c->scratch_floats = s->parts > 1 ? each - each % SFL_NN_SCRATCH_UNIT : scratch;
+    c->lines = w->out_height;
     if (sfl_floats(s, 0, "out", out_floats(w, unit)) || sfl_floats(s, 1, "x", image_floats(w, depth)) ||
         sfl_floats(s, 2, "weights", sfl_times4(depth, w->kernel[0], w->kernel[1], panels)) ||
         sfl_floats(s, 3, "bias", panels) || check_add(s, 4, out_floats(w, unit)) ||
@@ -104,6 +106,8 @@ int sfl_fill_winograd(step *s)
     g->output = s->view[7].buf;
     g->low = s->number[0];
     g->high = s->number[1];
+    g->plane = sfl_nn_round_up(w->channels, unit) * panels;
+    g->count = ((w->out_height + g->tile - 1) / g->tile) * ((w->out_width + g->tile - 1) / g->tile);
     s->run = run_winograd;
     return 0;
 }

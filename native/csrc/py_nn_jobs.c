@@ -63,26 +63,19 @@ int sfl_writable(const step *s, int i, const char *name, size_t count, int at_le
 
 int sfl_nn_scratch(const step *s, int i, size_t count)
 {
-    return sfl_writable(s, i, "scratch", count, 1);
+    const size_t each = s->parts > 1 ? sfl_nn_round_up(count, SFL_NN_SCRATCH_UNIT) : count;
+    return sfl_writable(s, i, "scratch", sfl_times(s->parts, each), 1);
 }
 
 SFL_RUN(linear)
 SFL_RUN(elementwise)
 SFL_RUN(activate)
 SFL_RUN(softmax)
-SFL_RUN(pack)
+SFL_RUN_WHOLE(pack)
 SFL_RUN(lookup)
 SFL_RUN(attention)
-
-static void run_copy(const step *s)
-{
-    sfl_nn_copy_rows(&s->job.copy);
-}
-
-static void run_locate(const step *s)
-{
-    sfl_nn_locate_keys(&s->job.locate);
-}
+SFL_RUN_BY(copy, sfl_nn_copy_rows)
+SFL_RUN_BY(locate, sfl_nn_locate_keys)
 
 /* ---- Dense layers: out, x, weights, bias, alpha, scales, scratch; rows, depth, columns, activation; low, high ---- */
 

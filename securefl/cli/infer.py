@@ -31,6 +31,7 @@ def infer(
         str, typer.Option(metavar="NAME", help="auto, native, numpy, onnxruntime, mnn; or a list.")
     ] = "auto",
     precision: Annotated[str, typer.Option(metavar="KIND", help="fp32, or int8 for weights and embeddings.")] = "fp32",
+    threads: Annotated[int, typer.Option(metavar="N", help="Threads that share one run.")] = 1,
     runs: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="Timed runs.")] = 50,
     profile: Annotated[bool, typer.Option("--profile", help="Every operation: where, how, how long.")] = False,
     save: Annotated[
@@ -42,7 +43,7 @@ def infer(
 ) -> None:
     """Run a model on this machine with random inputs: time, memory, and what the planner chose.
 
-    One thread. The first run is timed apart. Nothing is compared here: benchmarks/inference_vs_peers.py does that.
+    The first run is timed apart. Nothing is compared here: benchmarks/inference_vs_peers.py does that.
 
     [dim]Examples[/]
 
@@ -59,7 +60,7 @@ def infer(
         check_writable(Path(json), "--json")
     if save is not None:
         check_writable(save, "--save")
-    session = _session(model, _shapes(shape or []), backend, precision)
+    session = _session(model, _shapes(shape or []), backend, precision, threads)
     timing = time_session(session, runs, profile=profile)
     (stderr() if json == "-" else stdout()).print(*_tables(timing, profile=profile))
     if save is not None:
@@ -81,18 +82,19 @@ def _shapes(texts: list[str]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _session(path: Path, shapes: dict[str, tuple[int, ...]], backend: str, precision: str) -> Session:
+def _session(path: Path, shapes: dict[str, tuple[int, ...]], backend: str, precision: str, threads: int) -> Session:
     """By what the file begins with; ONNX has no mark of its own."""
     from securefl.inference import Session, din_graph, load_prepared, load_submodel
     from securefl.inference.onnx import load_onnx
     from securefl.inference.prepared import MAGIC
 
     names = tuple(name.strip() for name in backend.split(","))
-    settings: dict[str, Any] = {"backend": names if len(names) > 1 else names[0], "precision": precision}
+    settings: dict[str, Any] = {"backend": names if len(names) > 1 else names[0], "threads": threads}
+    if _begins_with(path, MAGIC):
+        return load_prepared(path, **settings, **({} if precision == "fp32" else {"precision": precision}))
+    settings["precision"] = precision
     if path.suffix == ".safetensors":
         return Session(din_graph(load_submodel(path), CANDIDATES, HISTORY), **settings)
-    if _begins_with(path, MAGIC):
-        return load_prepared(path, **{**settings, **({} if precision == "fp32" else {"precision": precision})})
     return Session(load_onnx(path, shapes), **settings)
 
 

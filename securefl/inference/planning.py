@@ -85,13 +85,19 @@ class Plan:
         return sum(len(part.inputs) for part in self.parts[1:])
 
 
-def make_plan(graph: Graph, settings: Settings, rates: Rates, prepared: dict[str, Array] | None = None) -> Plan:
+def make_plan(
+    graph: Graph,
+    settings: Settings,
+    rates: Rates,
+    prepared: dict[str, Array] | None = None,
+    pool: nn.Pool | None = None,
+) -> Plan:
     """Rewrite, choose backends, lay out, place in memory, prepare. Raises ModelError or InputError."""
     saved = dict[str, int]()
     if settings.rewrite:
         graph, saved = rewrite(graph)
     kernels, held = nn.kernels(settings.instructions), prepared if prepared is not None else {}
-    options = Options(settings.skip_padding, settings.precision == "int8", settings.algorithms)
+    options = Options(settings.skip_padding, settings.precision == "int8", settings.algorithms, pool)
     native = NativeBackend(kernels, rates, options, held)
     chosen = assign(graph, _backends(settings, native, rates), settings.placement)
     laid_out = lay_out(graph, chosen, native)
@@ -119,20 +125,20 @@ def _backends(settings: Settings, native: Backend, rates: Rates) -> Sequence[Bac
     names = dict.fromkeys((settings.backend,) if isinstance(settings.backend, str) else settings.backend)
     if "auto" in names:
         names = dict.fromkeys(("native", "numpy", *(name for name in names if name != "auto")))
-    return [_make(name, native, rates) for name in names]
+    return [_make(name, native, rates, settings.threads) for name in names]
 
 
-def _make(name: str, native: Backend, rates: Rates) -> Backend:
+def _make(name: str, native: Backend, rates: Rates, threads: int) -> Backend:
     if name == "native":
         return native
     if name == "onnxruntime":
         from .backends.onnxruntime import OnnxRuntimeBackend
 
-        return OnnxRuntimeBackend(rates)
+        return OnnxRuntimeBackend(rates, threads)
     if name == "mnn":
         from .backends.mnn import MnnBackend
 
-        return MnnBackend(rates)
+        return MnnBackend(rates, threads)
     return NumpyBackend()
 
 

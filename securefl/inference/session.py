@@ -32,8 +32,8 @@ class Session:
 
     model: a `Graph`. `prepared`: instructions and weights of an earlier session (`load_prepared`). The other arguments
     are `Settings`, by name; unknown ones are refused.
-    A session may be used from several threads, one run at a time. Raises ModelError and InputError, which name what is
-    wrong.
+    A session may be used from several threads, one run at a time; `threads` is how many share the work of one run, with
+    the same result, bit for bit. They sleep between runs. Raises ModelError and InputError, which name what is wrong.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Session:
         self.settings: Settings = checked(threads=threads, backend=backend, **settings)
         kernels = nn.kernels(self.settings.instructions)
         self._rates = calibrated(kernels) if self.settings.calibrate else typical(kernels)
+        self._pool = nn.Pool(self.settings.threads) if self.settings.threads > 1 else None
         self._lock = Lock()
         self.instructions = kernels.name
         held = prepared[1] if prepared is not None and prepared[0] == kernels.name else {}
@@ -65,14 +66,14 @@ class Session:
     def _replan(self, model: Graph, prepared: dict[str, Array]) -> None:
         began = perf_counter()
         self._model = model
-        self._plan: Plan = make_plan(model, self.settings, self._rates, dict(prepared))
+        self._plan: Plan = make_plan(model, self.settings, self._rates, dict(prepared), self._pool)
         self._inputs = {name: _Input(self._plan, name, spec) for name, spec in model.inputs.items()}
         self._places = Places([(place.array, place.limit or 0) for place in self._inputs.values()])
         self._outputs = {
             name: self._plan.memory[placed]
             for name, placed in zip(model.outputs, self._plan.laid_out.graph.outputs, strict=True)
         }
-        self._run = _joined(self._plan)
+        self._run = _joined(self._plan, self._pool)
         self.creation_seconds = perf_counter() - began
 
     @property
@@ -232,12 +233,12 @@ def _picks(op: str, inputs: tuple[str, ...]) -> list[tuple[str, str]]:
     return list(zip(inputs[9::2], inputs[10::2], strict=True)) if op == "Attention" else []
 
 
-def _joined(plan: Plan) -> Callable[[], None]:
+def _joined(plan: Plan, pool: nn.Pool | None) -> Callable[[], None]:
     """One call for everything; consecutive kernel steps become one program."""
     runs = list[Callable[[], None]]()
     for whole, group in groupby(plan.operations, lambda operation: operation.steps is not None):
         if whole:
-            runs.append(Program([step for operation in group for step in operation.steps or ()]).run)
+            runs.append(Program([step for operation in group for step in operation.steps or ()], pool).run)
         else:
             runs += [operation.run for operation in group]
     if len(runs) == 1:

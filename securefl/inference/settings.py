@@ -19,8 +19,8 @@ BACKENDS = ("auto", "native", "numpy", "onnxruntime", "mnn")
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a session runs a model."""
 
-    threads: Annotated[int, Meta(ge=1, le=1)] = 1
-    """Threads: the kernels use one. Run a session a thread to use more cores."""
+    threads: Annotated[int, Meta(ge=1, le=nn.MAX_THREADS)] = 1
+    """Threads that share the operations that are worth it; results are the same, bit for bit."""
     backend: str | tuple[str, ...] = "auto"
     """"auto": native, and numpy for what it lacks. Else one of BACKENDS, or several to choose from, node by node."""
     instructions: str | None = None

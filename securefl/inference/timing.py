@@ -39,9 +39,9 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
         unit, scale = ("ms", 1e3) if self.p50 >= 1e-3 else ("us", 1e6)
         times = " / ".join(f"{scale * seconds:.2f}" for seconds in (self.p10, self.p50, self.p90))
         return [
-            ("p10 / p50 / p90", f"{times} {unit} over {self.runs} runs, {self.threads} thread"),
+            ("p10 / p50 / p90", f"{times} {unit} over {self.runs} runs"),
             ("creation, first run", f"{1e3 * self.creation:.1f} ms, {1e3 * self.first_run:.1f} ms"),
-            ("instructions", f"{self.instructions}, {self.precision}"),
+            ("instructions, threads", f"{self.instructions}, {self.precision}, {self.threads}"),
             ("activations", f"{self.arena_bytes / 1e6:.2f} MB, of {self.activation_bytes / 1e6:.2f} without sharing"),
             ("prepared weights", f"{self.weight_bytes / 1e6:.2f} MB"),
             ("layout conversions, transfers", f"{self.conversions}, {self.transfers}"),

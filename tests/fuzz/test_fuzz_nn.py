@@ -28,6 +28,7 @@ KINDS: dict[str, tuple[tuple[str, ...], int, int]] = {  # buffers, number of siz
     "locate": (("out", "sorted", "keys", "found"), 2, 0),
 }
 WIDE = {"index", "sorted", "keys"}  # items of 8 bytes
+POOL = _native.nn_pool(3)
 ASKED = re.compile(r"(\w+) (?:has \d+ items, not (\d+)|is missing|has not items)")
 MOST = 1 << 16
 
@@ -59,14 +60,16 @@ def buffer(kind: str, name: str, count: int, rng: np.random.Generator) -> np.nda
     return rng.standard_normal(count, np.float32)
 
 
-def fitted(kind: str, sizes: list[int], backend: str, rng: np.random.Generator) -> tuple[object, np.ndarray] | None:
-    """The step and its output, or None when the sizes themselves are refused or take too much memory."""
+def fitted(
+    kind: str, sizes: list[int], backend: str, rng: np.random.Generator, parts: int = 1, **held: np.ndarray | None
+) -> tuple[object, dict[str, np.ndarray | None]] | None:
+    """The step and its buffers, or None when the sizes themselves are refused or take too much memory."""
     names, _, numbers = KINDS[kind]
     optional = {"alpha", "scales", "add", "found"}
-    held = {name: None if name in optional else buffer(kind, name, 0, rng) for name in names}
+    held = held or {name: None if name in optional else buffer(kind, name, 0, rng) for name in names}
     for _ in range(2 * len(names)):
         try:
-            step = _native.nn_step(backend, kind, tuple(held.values()), tuple(sizes), (-1.0, 1.0)[:numbers])
+            step = _native.nn_step(backend, kind, tuple(held.values()), tuple(sizes), (-1.0, 1.0)[:numbers], parts)
         except ValueError as error:
             asked = ASKED.match(str(error))
             count = int(asked[2] or 0) if asked else MOST
@@ -74,7 +77,7 @@ def fitted(kind: str, sizes: list[int], backend: str, rng: np.random.Generator) 
                 return None
             held[asked[1]] = buffer(kind, asked[1], count, rng)
         else:
-            return step, held["out"]
+            return step, held
     raise AssertionError("a step that never has enough")
 
 
@@ -85,6 +88,27 @@ def test_a_step_stays_in_its_buffers(kind: str, backend: str, data: st.DataObjec
     made = fitted(kind, data.draw(sizes_of(kind)), backend, np.random.default_rng(seed))
     event("runs" if made else "refused")
     if made:
-        step, out = made
-        _native.nn_run(_native.nn_program((step,)))
-        assert np.isfinite(out).all()
+        step, held = made
+        _native.nn_run(_native.nn_program((step,), None))
+        assert np.isfinite(held["out"]).all()
+
+
+@pytest.mark.parametrize("backend", [name for name, *_ in _native.nn_backends()])
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"pack", "filters"}))
+@given(data=st.data(), seed=st.integers(0, 9), parts=st.integers(2, 5))
+def test_parts_make_what_the_whole_makes(kind: str, backend: str, data: st.DataObject, seed: int, parts: int) -> None:
+    """Bit for bit, with fewer threads than parts, into buffers that held something else."""
+    sizes, rng = data.draw(sizes_of(kind)), np.random.default_rng(seed)
+    made = fitted(kind, sizes, backend, rng)
+    event("runs" if made else "refused")
+    if made:
+        whole, held = made
+        out = held["out"]
+        out[...] = -7
+        _native.nn_run(_native.nn_program((whole,), None))
+        wanted = out.copy()
+        out[...] = -7
+        again = fitted(kind, sizes, backend, rng, parts, **held)
+        assert again is not None
+        _native.nn_run(_native.nn_program((again[0],), POOL))
+        assert out.tobytes() == wanted.tobytes()

@@ -35,8 +35,8 @@ def small(op: str, *shapes: tuple[int, ...], **attributes: int) -> Graph:
     ("settings", "named"),
     [
         ({"thread": 1}, "thread"),
-        ({"threads": 2}, "threads"),
         ({"threads": 0}, "threads"),
+        ({"threads": 65}, "threads"),
         ({"threads": "1"}, "threads"),
         ({"backend": "gpu"}, "backend: .*gpu"),
         ({"backend": ()}, "backend: none"),

@@ -68,9 +68,10 @@ static int check_conv(const sfl_nn_backend *b)
     }
     b->convert(&(sfl_nn_convert){1, CHANNELS, pixels, 1, x, blocked});
     b->pack(&(sfl_nn_pack){FILTERS, in * 9, CHANNELS * 9, index, g, panel});
-    b->conv(&(sfl_nn_conv){w, 0, blocked, panel, bias, NULL, direct, scratch, 1 << 20, -1e30f, 1e30f});
+    b->conv(&(sfl_nn_conv){w, 0, blocked, panel, bias, NULL, direct, scratch, 1 << 20, -1e30f, 1e30f, 0, SIDE});
     b->filters(&(sfl_nn_filters){FILTERS, CHANNELS, 3, 4, filter, g, panel});
-    b->winograd(&(sfl_nn_winograd){w, 2, 4, 1, 7, input, output, blocked, panel, bias, NULL, fast, scratch, -1e30f, 1e30f});
+    b->winograd(&(sfl_nn_winograd){w, 2, 4, 1, 7, input, output, blocked, panel, bias, NULL, fast, scratch, -1e30f, 1e30f,
+                                   in * panels, 0, (SIDE + 1) / 2 * ((SIDE + 1) / 2)});
     double worst = 0;
     for (size_t f = 0; f < FILTERS; f++) {
         for (size_t p = 0; p < pixels; p++) {

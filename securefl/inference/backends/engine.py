@@ -43,8 +43,8 @@ class EngineBackend(ABC):
     transfer = (3e-5, 2e-10)
     """A call from Python and its checks; a copy there and one back."""
 
-    def __init__(self, rates: Rates) -> None:
-        self._rates = rates
+    def __init__(self, rates: Rates, threads: int = 1) -> None:
+        self._rates, self._threads = rates, threads
 
     def supports(self, graph: Graph, node: Node) -> bool:
         """Whatever can be written as ONNX, over values of dtypes that it takes."""

@@ -26,6 +26,8 @@ class Choice:
     scratch: int = 0
     """Bytes of memory that it needs while it runs."""
     reason: str = ""
+    divisible: bool = True
+    """Whether threads can share it."""
 
 
 @dataclass(frozen=True, slots=True)

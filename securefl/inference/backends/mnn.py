@@ -27,12 +27,12 @@ __all__ = ["MnnBackend"]
 
 
 class MnnBackend(EngineBackend):
-    """One thread, full precision; values are float32."""
+    """Full precision; values are float32."""
 
     name, slowdown = "mnn", 2.0
 
-    def __init__(self, rates: Rates) -> None:
-        super().__init__(rates)
+    def __init__(self, rates: Rates, threads: int = 1) -> None:
+        super().__init__(rates, threads)
         with _quiet():
             self._package, self._tools = package("MNN", "mnn"), package("_tools", "mnn")
 
@@ -45,7 +45,7 @@ class MnnBackend(EngineBackend):
         mnn = self._package
         with TemporaryDirectory() as folder, _quiet():
             interpreter = mnn.Interpreter(str(self._converted(part, Path(folder))))
-            session = interpreter.createSession({"numThread": 1, "backend": "CPU", "precision": "high"})
+            session = interpreter.createSession({"numThread": self._threads, "backend": "CPU", "precision": "high"})
         places = interpreter.getSessionInputAll(session)
         if places.keys() != part.inputs.keys():
             raise ModelError(f"mnn lost inputs of a part: it has {sorted(places)}, not {sorted(part.inputs)}")

@@ -16,18 +16,18 @@ __all__ = ["OnnxRuntimeBackend"]
 
 
 class OnnxRuntimeBackend(EngineBackend):
-    """One thread, no spinning."""
+    """No spinning."""
 
     name, slowdown = "onnxruntime", 1.2
 
-    def __init__(self, rates: Rates) -> None:
-        super().__init__(rates)
+    def __init__(self, rates: Rates, threads: int = 1) -> None:
+        super().__init__(rates, threads)
         self._package = package("onnxruntime", "onnxruntime")
 
     def load(self, part: Graph, buffers: Buffers) -> Callable[[], None]:
         """A session of a part."""
         options = self._package.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.intra_op_num_threads, options.inter_op_num_threads = self._threads, 1
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session = self._package.InferenceSession(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from native.nn import Kernels, NNError, Program
 
@@ -15,6 +16,8 @@ from . import dense, embedding, images, shaping
 from .layouts import layouts_of
 from .lowering import Context, Lowering, Options
 
+WORTH_SHARING = 50e-6
+"""Seconds of work from which on it pays to wake threads: that takes some microseconds, more where cores sleep."""
 LOWERINGS: dict[str, Lowering] = {**dense.LOWERINGS, **embedding.LOWERINGS, **images.LOWERINGS, **shaping.LOWERINGS}
 
 
@@ -27,16 +30,25 @@ class NativeBackend:
     def __init__(self, kernels: Kernels, rates: Rates, options: Options, prepared: dict[str, Array]) -> None:
         self._kernels, self._rates, self._options, self._prepared = kernels, rates, options, prepared
 
-    def _context(self, graph: Graph) -> Context:
-        return Context(graph, self._kernels, self._rates, self._options, self._prepared)
+    def _context(self, graph: Graph, parts: int = 1) -> Context:
+        return Context(graph, replace(self._kernels, parts=parts), self._rates, self._options, self._prepared)
 
     def supports(self, graph: Graph, node: Node) -> bool:
         """Whether there is a kernel for this node as it is."""
         return node.op in LOWERINGS and LOWERINGS[node.op].supports(self._context(graph), node)
 
     def cost(self, graph: Graph, node: Node) -> Choice:
-        """The cheapest algorithm, by the cost model."""
-        return LOWERINGS[node.op].cost(self._context(graph), node)
+        """The cheapest algorithm on one thread, by the cost model: it is the same for any number of threads."""
+        choice = LOWERINGS[node.op].cost(self._context(graph), node)
+        parts = self._parts(choice)
+        if parts == 1:
+            return choice
+        scratch = 4 * replace(self._kernels, parts=parts).scratch_of_all(choice.scratch // 4)
+        return replace(choice, scratch=scratch, reason=", ".join(filter(None, (choice.reason, f"{parts} threads"))))
+
+    def _parts(self, choice: Choice) -> int:
+        pool = self._options.pool
+        return pool.threads if pool and choice.divisible and choice.seconds >= WORTH_SHARING else 1
 
     def layouts(
         self, graph: Graph, node: Node, have: Mapping[str, Layout]
@@ -46,12 +58,12 @@ class NativeBackend:
 
     def prepare(self, graph: Graph, nodes: Sequence[Node], buffers: Buffers) -> list[Operation]:
         """Weights packed, jobs checked. Raises ModelError for weights of a damaged file, which fit no kernel."""
-        context, operations = self._context(graph), list[Operation]()
+        operations = list[Operation]()
         for node in nodes:
-            lowering = LOWERINGS[node.op]
+            choice = self.cost(graph, node)
             try:
-                steps = tuple(lowering.steps(context, node, buffers))
+                steps = tuple(LOWERINGS[node.op].steps(self._context(graph, self._parts(choice)), node, buffers))
             except NNError as error:
                 raise ModelError(f"{node}: {error}") from None
-            operations.append(Operation(str(node), lowering.cost(context, node), Program(steps).run, steps))
+            operations.append(Operation(str(node), choice, Program(steps, self._options.pool).run, steps))
         return operations

@@ -92,7 +92,7 @@ def _by_strassen(c: Context, w: Window) -> Way:
     added = w.images * pixels * (4 * w.channels + 5 * w.out_channels) * 4 * c.rates.moved
     scratch = 4 * k.strassen_scratch(w.channels, w.out_channels, pixels)
     seconds = products + weights + added + 7 * c.rates.step  # short products hide no weights
-    return Way(Choice("Strassen", seconds, scratch, "7 products for 8"), strassen=True)
+    return Way(Choice("Strassen", seconds, scratch, "7 products for 8", divisible=False), strassen=True)
 
 
 def _halves(c: Context, w: Window, node: Node) -> bool:

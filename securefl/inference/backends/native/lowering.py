@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from native.nn import Floats, Kernels, Step
+from native.nn import Floats, Kernels, Pool, Step
 
 from ...cost import Rates
 from ...graph import Graph
@@ -54,6 +54,8 @@ class Options:
     int8: bool = False
     algorithms: tuple[str, ...] = ()
     """Algorithms that may be chosen; empty: all."""
+    pool: Pool | None = None
+    """More threads than the caller's, if there are any."""
 
 
 @dataclass(frozen=True, slots=True)
