@@ -67,6 +67,14 @@ def test_a_submodel_runs(command: Command, submodel: Path) -> None:
     assert "attention" in outcome.out
 
 
+def test_threads_are_taken_or_refused(command: Command, submodel: Path) -> None:
+    figures = json.loads(command("infer", submodel, "--runs", "2", "--threads", "3", "--json", "-").out)
+    assert figures["threads"] == 3
+    outcome = command("infer", submodel, "--threads", "0")
+    assert outcome.code == 2
+    assert "threads" in outcome.err
+
+
 @pytest.mark.needs("onnx")
 @pytest.mark.parametrize(
     ("options", "sentence"),
