@@ -26,7 +26,7 @@ def ring(subject: Subject) -> Finding:
         id="ring",
         title="Ring headroom",
         verdict="pass" if fits else "fail",
-        value=Figure("largest cohort without wrapping", largest, "clients", "exact", "ring"),
+        value=Figure("largest cohort without wrapping", float(largest), "clients", "exact", "ring"),
         says=f"{b} bits carry {largest:,} clients with weights up to {training.weight_max} and "
         f"{training.quantization_bits} quantization bits; {n} are invited."
         + ("" if fits else " Their sum can wrap, and nothing would show it."),

@@ -105,6 +105,11 @@ def test_any_configuration_that_means_something_is_audited(
     check(audit(config, rounds=rounds))
 
 
+@pytest.mark.parametrize("weight", [1, 3, 7])
+def test_a_cohort_beyond_what_a_float_counts_is_written_and_read_the_same(weight: int) -> None:
+    check(audit(configured(secagg__ring_bits=64, training__weight_max=weight, training__quantization_bits=2)))
+
+
 def test_a_long_plan_is_audited() -> None:
     found = audit(configured(), rounds=1_000_000)
     check(found)
