@@ -112,3 +112,17 @@ def test_parts_make_what_the_whole_makes(kind: str, backend: str, data: st.DataO
         assert again is not None
         _native.nn_run(_native.nn_program((again[0],), POOL))
         assert out.tobytes() == wanted.tobytes()
+
+
+@pytest.mark.parametrize("threads", [0, 65, -1, 2**64, 1.5, "2", None])
+def test_a_pool_takes_a_number_of_threads(threads: object) -> None:
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        _native.nn_pool(threads)
+
+
+def test_a_program_takes_a_pool_and_nothing_else() -> None:
+    step, _ = fitted("copy", [1, 4, 4, 4, 0, 0], "portable", np.random.default_rng(0)) or (None, {})
+    for pool in (step, 3, "pool"):
+        with pytest.raises((ValueError, TypeError)):
+            _native.nn_program((step,), pool)
+    assert _native.nn_run(_native.nn_program((step,), POOL)) is None
