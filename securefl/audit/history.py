@@ -113,19 +113,22 @@ def thin_rows(subject: Subject, disclosures: Sequence[Disclosure]) -> Finding:
     left_out = sum(disclosure.left_out for disclosure in disclosures)
     alone, lone = int((claimants <= c + 1).sum()), _lone(opened)
     verdict: Verdict = "fail" if alone else "warn" if thin or (lone or 0) > OFTEN_LONE else "pass"
+    fewer = Figure("row sums over fewer claimants than wanted", thin, "rows", "exact", "ledger")
+    single = Figure("row sums with one honest claimant at most", alone, "rows", "exact", "ledger")
     return Finding(
         id="thin-rows",
         title="Rows that opened thinly",
         verdict=verdict,
-        value=Figure("row sums over fewer claimants than wanted", thin, "rows", "exact", "ledger"),
+        value=single if alone else fewer,
         says=f"{claimants.size:,} row sums opened, over {least} claimants at least where {wanted} are wanted; "
         f"{left_out:,} claimed rows stayed out. {empty:,} counts are 0: every claimant of those was a filler."
+        + (f" {alone:,} sums had one honest claimant at most: each is that client's update." if alone else "")
         + ("" if lone is None else f" {lone:.0%} of the sums are one client's update, and its count says so to it."),
         change=_thin_change(alone, thin, lone),
         figures=(
             Figure("row sums that opened", claimants.size, "rows", "exact", "ledger"),
             Figure("fewest claimants in one", least, "clients", "exact", "ledger"),
-            Figure("row sums with one honest claimant at most", alone, "rows", "exact", "ledger"),
+            fewer if alone else single,
             Figure("counts of 0", empty, "rows", "exact", "ledger"),
             Figure("claimed rows left out", left_out, "rows", "exact", "ledger"),
             *([] if lone is None else [Figure("sums that are one client's update", lone, "share", "exact", "ledger")]),

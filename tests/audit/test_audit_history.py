@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations, product
 from pathlib import Path
@@ -17,6 +18,7 @@ from securefl.audit import audit
 from securefl.audit.differencing import reduced, smallest_group
 from securefl.audit.history import memory, overlap, spent, tally, thin_rows
 from securefl.config import override
+from securefl.datasets import ClickLog
 from securefl.datasets.synthetic import SyntheticPlan, synthetic_click_log
 from securefl.engine import local
 from securefl.errors import ConfigurationError
@@ -185,14 +187,14 @@ def ledger(tmp_path: Path) -> Iterator[SqliteDisclosures]:
         yield disclosures
 
 
-def run(ledger: SqliteDisclosures, **settings: object) -> None:
+def run(ledger: SqliteDisclosures, log: ClickLog = LOG, **settings: object) -> None:
     config = override(
         configured(
             cohort__clients=8, cohort__rounds=1, secagg__kem="x25519", privacy__honest_claimants=1, training__dim=2
         ),
         {name.replace("__", "."): value for name, value in settings.items()},
     )
-    local.run(config, LOG, Silent(), disclosures=ledger)
+    local.run(config, log, Silent(), disclosures=ledger)
 
 
 @pytest.mark.parametrize("setting", ["semi_honest", "malicious"])
@@ -213,6 +215,29 @@ def test_a_run_leaves_what_its_audit_needs(ledger: SqliteDisclosures, setting: s
     found = audit(configured(cohort__clients=8), ledger=ledger)
     assert [finding.id for finding in found.findings[-4:]] == ["spent", "memory", "thin-rows", "overlap"]
     assert found.finding("memory").verdict == "pass"
+
+
+FEW = synthetic_click_log(SyntheticPlan(users=8, items=600, categories=20, clicks=10, exponent=1.0, favourites=3))
+"""As many users as a cohort has: what differs from round to round is who was lost."""
+
+
+def test_a16_d1_a_run_whose_rounds_lose_one_client_each_and_that_has_no_floor_fails_for_both(
+    ledger: SqliteDisclosures,
+) -> None:
+    """The sums of two rounds differ in one client; rows of one claimant open by themselves."""
+    run(ledger, FEW, cohort__rounds=3, cohort__dropout=0.1, cohort__seed=0, secagg__threshold=4)
+    sizes = [len(told.survivors) for told in ledger]
+    found = audit(configured(cohort__clients=8, secagg__threshold=4, privacy__honest_claimants=1), ledger=ledger)
+    assert sorted(sizes) == [7, 7, 8]
+    assert (found.finding("overlap").verdict, found.finding("overlap").value.value) == ("fail", 1)
+    assert found.finding("overlap").change
+    alone = sum(int((rows.claimants == 1).sum()) for told in ledger for rows in told.rows.values())
+    thin = found.finding("thin-rows")
+    assert (thin.verdict, thin.value.name) == ("fail", "row sums with one honest claimant at most")
+    assert thin.value.value == alone > 0
+    claims = Counter(name for told in ledger for name in told.claimed)
+    busiest = max(claims.values())
+    assert found.finding("spent").value.value == pytest.approx(SEVEN.epsilon_rounds(busiest))
 
 
 def test_d6_a_second_run_on_a_ledger_has_lost_the_memos_of_the_first(ledger: SqliteDisclosures) -> None:
