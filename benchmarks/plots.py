@@ -88,10 +88,21 @@ def series(checks: list[dict[str, object]], name: str) -> list[tuple[int, float]
 
 
 def _line(axes: plt.Axes, points: list[tuple[int, float]], title: str, colour: str) -> None:
-    axes.plot(*zip(*points, strict=True), "o-", color=colour)
+    clients, values = zip(*points, strict=True)
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="clients; both axes are logarithmic",
+        title=title,
+        ylim=(min(values) / 1.5, max(values) * 1.5),
+    )
+    axes.plot(clients, values, "o-", color=colour)
     for n, value in points:
-        axes.annotate(f"{value:.3g}", (n, value), textcoords="offset points", xytext=(0, 6), ha="center", fontsize=8)
-    axes.set(xscale="log", yscale="log", xlabel="clients", title=title)
+        axes.annotate(f"{value:.3g}", (n, value), textcoords="offset points", xytext=(-4, 6), ha="right", fontsize=8)
+    axes.set_xticks(clients, [f"{n:,}" for n in clients])
+    axes.set_yticks([])
+    axes.minorticks_off()
+    axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
 
 
