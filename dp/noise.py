@@ -157,6 +157,11 @@ class Skellam:
         """See `Noise.sample`."""
         return skellam(self.variance, count, rng)
 
+    @property
+    def reach(self) -> int:
+        """Beyond it, on either side, a sample falls with a probability below e^-DEPTH (Chernoff)."""
+        return ceil(_skellam_reach(float(self.variance)))
+
     def masses(self) -> Masses:
         """See `Noise.masses`. P[x] = e^-mu I_|x|(mu), by the continued fraction of I_x / I_(x-1), in MPFR.
 

@@ -6,6 +6,7 @@ from math import log2, sqrt
 
 from securefl.audit.findings import Figure, Finding, Verdict
 from securefl.audit.subject import Subject
+from securefl.config import noise_reach
 from securefl.submodel import Quantization
 
 __all__ = ["ring", "quantization"]
@@ -18,17 +19,18 @@ def ring(subject: Subject) -> Finding:
     """Whether the ring carries the sum of the largest inputs of all clients."""
     config = subject.config
     n, b, training = config.cohort.clients, config.secagg.ring_bits, config.training
-    levels = training.weight_max * (2**training.quantization_bits - 1)
-    largest, needed = (2**b - 1) // levels, (n * levels).bit_length()
+    levels, noise = config.weight_max * (2**training.quantization_bits - 1), noise_reach(config)
+    largest, needed = max(0, 2**b - 1 - 2 * noise) // levels, (n * levels + 2 * noise).bit_length()
     fits = largest >= n
-    spare = b - log2(n * levels + 1)
+    spare = b - log2(n * levels + 2 * noise + 1)
     return Finding(
         id="ring",
         title="Ring headroom",
         verdict="pass" if fits else "fail",
         value=Figure("largest cohort without wrapping", float(largest), "clients", "exact", "ring"),
-        says=f"{b} bits carry {largest:,} clients with weights up to {training.weight_max} and "
+        says=f"{b} bits carry {largest:,} clients with weights up to {config.weight_max} and "
         f"{training.quantization_bits} quantization bits; {n} are invited."
+        + (f" Noise of all of them takes {noise:,} steps on either side." if noise else "")
         + ("" if fits else " Their sum can wrap, and nothing would show it."),
         change=()
         if fits
@@ -43,7 +45,7 @@ def ring(subject: Subject) -> Finding:
 def quantization(subject: Subject) -> Finding:
     """What rounding adds to a sum, and whether one step can leave the range that is sent."""
     config, training = subject.config, subject.config.training
-    n, how = config.cohort.clients, Quantization(training.quantization_bits, training.scale, training.weight_max)
+    n, how = config.cohort.clients, Quantization(training.quantization_bits, training.scale, config.weight_max)
     step = how.clip / how.levels
     error = step / (2 * sqrt(n)) / how.clip
     dense = training.learning_rate * training.clip / training.scale

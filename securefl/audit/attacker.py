@@ -111,7 +111,10 @@ def attacker(subject: Subject) -> Finding:
         says=f"Played on drawn cohorts, {own.rounds} rounds, held and not held equally likely: from claims a server is "
         f"right with probability {own.claims:.3f}, from claims and totals with {own.totals:.3f}. For claims alone "
         f"the bound is {own.bound:.3f}" + ("; totals tell more than it covers." if more else "."),
-        change=("central noise on counts and sums (not built yet)", "larger cohorts, so that rows have more holders")
+        change=(
+            "privacy.noise_multiplier: noise on sums, and no counts",
+            "larger cohorts, so that rows have more holders",
+        )
         if more
         else (),
         figures=(

@@ -70,6 +70,7 @@ def audit(
     if ledger is not None:
         disclosed = _disclosed(config, ledger)
         findings += [check(subject, disclosed) for check in RUN_CHECKS]
+        findings += [history.noisy_sums(subject, disclosed)] if any(one.release for one in disclosed) else []
     drawn = curves(subject)
     if empirical:
         findings += [sampler(subject, seed=seed), attacker(subject)]
@@ -128,8 +129,16 @@ def headline(subject: Subject) -> str:
     ever = how.loss_ever()
     return (
         f"an index: eps {_text(how.epsilon_round())} this round, {_text(ever.epsilon)} ever, from the claims alone; "
-        f"a set of {size}: {_text(ever.set_level(size, 0), 1)}; aggregates: unbounded without central noise"
+        f"a set of {size}: {_text(ever.set_level(size, 0), 1)}; {_sums(subject)}"
     )
+
+
+def _sums(subject: Subject) -> str:
+    release = subject.release
+    if release is None:
+        return "aggregates: unbounded without central noise"
+    rounds = f"{subject.rounds} rounds" if subject.rounds > 1 else "a round"
+    return f"sums: {_text(release.renyi(subject.delta))} a client after {rounds}, at delta {float(subject.delta):g}"
 
 
 def _text(epsilon: float, digits: int = 2) -> str:

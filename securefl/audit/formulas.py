@@ -62,6 +62,8 @@ FORMULAS: dict[str, Formula] = {
     "row-up": Formula("P[claimants >= floor]", OWN),
     "row-shrinks": Formula("P[claimants >= floor, fewer than m + c left after losses]", OWN),
     "noise-none": Formula("ln P[sum | x] / P[sum | x'] of an exact sum", "Dwork et al. 2006"),
+    "noise-ball": Formula("2 R, and at most 2 R sqrt(D) in L1, after rounding; deviation z R", f"{OWN}; {CLAIMS}"),
+    "row-shares": Formula("m of at least m + c + live - min_survivors claimants", OWN),
     "frames": Formula("bytes of real frames with empty contents, and of the rows of drawn rounds", OWN),
     "coins": Formula("bits of a claim's coins that an outsider does not know", OWN),
     "suite": Formula("bits of security of the key exchange against a quantum computer", "FIPS 203; RFC 9180"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from fractions import Fraction
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +15,11 @@ from dp.budget import History
 from securefl.audit.claims import judged
 from securefl.audit.differencing import smallest_group
 from securefl.audit.findings import Figure, Finding, Verdict
+from securefl.audit.sources import EXACT, FINITE
 from securefl.audit.subject import Subject
 from securefl.store import Disclosure, Rows
 
-__all__ = ["spent", "memory", "thin_rows", "overlap", "tally"]
+__all__ = ["spent", "memory", "thin_rows", "noisy_sums", "overlap", "tally"]
 
 OFTEN_LONE = 0.05
 
@@ -136,6 +139,38 @@ def thin_rows(subject: Subject, disclosures: Sequence[Disclosure]) -> Finding:
     )  # fmt: skip
 
 
+def noisy_sums(subject: Subject, disclosures: Sequence[Disclosure]) -> Finding:
+    """What the opened sums have said about the client that is in most of them, by the noise they carried."""
+    delta = Fraction(str(subject.config.privacy.delta))
+    opened = [disclosure for disclosure in disclosures if disclosure.survivors]
+    releases = {text: dp.Release.parse(text) for text in {one.release for one in opened} if text}
+    exact = sum(not one.release for one in opened)
+    made = {name: Counter[str]() for one in opened for name in one.survivors}
+    for one in opened:
+        for name in one.survivors:
+            made[name][one.release] += 1
+    busiest = max((own.total() for own in made.values()), default=0)
+    budget = dp.Budget(subject.config.response, delta=delta)
+    spent = max(
+        (budget.spending(0, {}, [(releases[t], n) for t, n in own.items() if t]).central for own in made.values()),
+        default=dp.Bound(0.0, "upper", "noise-renyi"),
+    )
+    value = Figure.of("epsilon of the sums for the client in most of them", spent)
+    return Finding(
+        id="noisy-sums",
+        title="Sums with noise",
+        verdict="warn" if exact or spent > FINITE else "pass",
+        value=Figure("epsilon of the sums", inf, "nats", "exact", "noise-none", EXACT) if exact else value,
+        says=f"{len(opened)} rounds opened their sums, {len(opened) - exact} of them with noise. At delta "
+        f"{float(delta):g} they cost the client in most of them {spent.text(3)} nats"
+        + (f"; the {exact} exact ones have no bound." if exact else "."),
+        change=("privacy.noise_multiplier: raise it, or end the run",) if exact or spent > FINITE else (),
+        figures=(
+            Figure("sums that the busiest client is in", busiest, "rounds", "exact", "ledger"),
+        ),
+    )  # fmt: skip
+
+
 def _lone(opened: Sequence[Rows]) -> float | None:
     """Share of sums with one contributor; None where only clients know."""
     known = [rows.contributors for rows in opened if rows.contributors is not None]
@@ -146,7 +181,7 @@ def _lone(opened: Sequence[Rows]) -> float | None:
 
 def _thin_change(alone: int, thin: int, lone: float | None) -> tuple[str, ...]:
     change = ("privacy.honest_claimants: raise it, or expect fewer losses",) if alone or thin else ()
-    return (*change, "central noise on the row sums (not built yet)") if (lone or 0) > OFTEN_LONE else change
+    return (*change, "privacy.noise_multiplier: noise on the row sums") if (lone or 0) > OFTEN_LONE else change
 
 
 def overlap(subject: Subject, disclosures: Sequence[Disclosure]) -> Finding:

@@ -23,15 +23,16 @@ def row_anonymity(subject: Subject) -> Finding:
     lone = float(sum(k * dp.lone_contribution(response, held) for held, k in holders.items()) / sum(holders.values()))
     up = float(dp.expected_share(response, n, {min(held, n): k for held, k in holders.items()}, min(floor, n + 1)))
     shrinks = _shrinks(subject, floor)
-    verdict = _verdict(honest, lone, up, shrinks)
+    readable = 0.0 if config.noisy else lone
+    verdict = _verdict(honest, readable, up, shrinks)
     claimants = float(response.q1 + (n - 1) * response.q0)
     return Finding(
         id="row-anonymity",
         title="Anonymity of a row",
         verdict=verdict,
         value=Figure("honest claimants of a row that goes up", honest, "clients", "lower", "row-up"),
-        says=_says(honest, lone),
-        change=_change(honest, lone, up),
+        says=_says(honest, lone) + (" The sums carry noise: see central-noise." if config.noisy else ""),
+        change=_change(honest, readable, up),
         figures=(
             Figure("row floor with nobody lost", floor, "clients", "exact", "row-up"),
             Figure("claimants of a row with one holder", claimants, "clients", "exact", "rr-claimants"),
@@ -89,7 +90,7 @@ def _change(honest: int, lone: float, up: float) -> tuple[str, ...]:
     if up < MOSTLY_OUT:
         change.append("privacy.honest_claimants: lower it, or invite more clients: few rows go up")
     if lone > MOSTLY_LONE:
-        change.append("central noise on the row sums (not built yet), or cohorts whose items overlap more")
+        change.append("privacy.noise_multiplier: noise on the row sums; or cohorts whose items overlap more")
     return tuple(change)
 
 

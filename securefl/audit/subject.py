@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 
+import dp
 import psu
 from securefl.audit.population import Population, population_of
 from securefl.audit.rehearsal import rehearse
@@ -14,6 +16,7 @@ from securefl.errors import ConfigurationError
 from securefl.federation.planning import click_model, round_params, round_plan, union_plan
 from securefl.models import ClickModel
 from securefl.secagg.sizes import Traffic
+from securefl.submodel import UpdateNoise
 from securefl.submodel.sizes import Load, round_traffic
 
 __all__ = ["Subject"]
@@ -55,6 +58,21 @@ class Subject:
     def model(self) -> ClickModel:
         """The model that would be trained."""
         return click_model(self.config.training, self.population.category, self.population.categories)
+
+    @property
+    def delta(self) -> Fraction:
+        """What epsilon leaves out, of sums with noise."""
+        return Fraction(str(self.config.privacy.delta))
+
+    @cached_property
+    def release(self) -> dp.Release | None:
+        """What the sums of all planned rounds release of a client that is in each; None if they are exact."""
+        if not self.config.noisy:
+            return None
+        numbers = self.model.dense_size + sum(table.rows * table.width for table in self.model.tables)
+        return replace(
+            UpdateNoise(self.config.noise_radius, self.config.noise_variance).release(numbers), rounds=self.rounds
+        )
 
     @cached_property
     def expected_union(self) -> int:

@@ -71,4 +71,5 @@ def _curves(record: RoundRecord) -> dict[str, float | None]:
         "round/union": record.union_size,
         "round/seconds": sum(record.seconds.values()),
         "privacy/epsilon_claims": record.epsilon_claims_spent,
+        "privacy/epsilon_sums": record.epsilon_sums_spent,
     }

@@ -10,6 +10,7 @@ from securefl.config.checks import (
     check_meaning,
     check_population,
     least_malicious_threshold,
+    noise_reach,
     uploaded_share,
     validate,
     warnings,
@@ -40,4 +41,5 @@ __all__ = [
     "uploaded_share",
     "abort_probability",
     "least_malicious_threshold",
+    "noise_reach",
 ]

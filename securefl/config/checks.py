@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import count
+from math import isqrt
 
+import dp
 from securefl.config.chances import at_least
 from securefl.config.schema import Config, default_threshold
 from securefl.errors import ConfigurationError
@@ -12,6 +15,7 @@ __all__ = [
     "check_meaning",
     "validate",
     "warnings",
+    "noise_reach",
     "check_population",
     "uploaded_share",
     "abort_probability",
@@ -24,6 +28,8 @@ NEGLIGIBLE_SHARE = 1e-3
 """Expected share of single-holder rows that go up, below which a run would teach the model nothing."""
 LOW_SHARE = 0.1
 """Expected share of single-holder rows that go up, below which the user is told."""
+MAX_RADIUS, MAX_VARIANCE, MAX_SHARE = 2**24, 2**38, 2**31
+"""What an agreement on noise, its accounting and one client's draw can hold, in steps of the quantization."""
 RISKY_ABORT = 0.01
 """Probability that a round fails, above which the user is told before the work starts."""
 
@@ -39,6 +45,7 @@ def check_meaning(config: Config) -> None:
             f"secagg.min_survivors: {config.min_survivors} of {n} clients cannot be; use {config.threshold + 1} to {n}"
         )
     _check_response(config)
+    _check_noise(config)
 
 
 def validate(config: Config) -> None:
@@ -48,6 +55,7 @@ def validate(config: Config) -> None:
     _check_threshold(config)
     _check_survivors(config)
     _check_ring(config)
+    _check_noisy_ring(config)
     _check_row_floor(config)
 
 
@@ -115,7 +123,7 @@ def _clients_for(config: Config, spare: int) -> int:
 
 def _check_ring(config: Config) -> None:
     n, bits = config.cohort.clients, config.secagg.ring_bits
-    weight, precision = config.training.weight_max, config.training.quantization_bits
+    weight, precision = config.weight_max, config.training.quantization_bits
     modulus, levels = 2**bits, 2**precision - 1
     largest = n * weight * levels
     if largest + 1 <= modulus:
@@ -130,6 +138,56 @@ def _check_ring(config: Config) -> None:
         f"weights up to {weight} and {precision} quantization bits, not {n}; "
         f"use {' or '.join(remedies) or 'fewer clients'}"
     )
+
+
+def _check_noise(config: Config) -> None:
+    """Noise must be narrow enough to be drawn, and leave strategies what they divide by."""
+    if not config.noisy:
+        return
+    if config.training.strategy == "FedSubAvg":
+        raise ConfigurationError(
+            "training.strategy: FedSubAvg divides by how many clients hold a row, which a round with noise does not "
+            "tell; use SubmodelAvg, FedAvg or FedProx, or privacy.noise_multiplier=0"
+        )
+    radius, variance, fewest = config.noise_radius, config.noise_variance, _sure(config)
+    if radius < 2:
+        raise ConfigurationError(
+            f"privacy.clip_radius: {config.privacy.clip_radius:g} is {radius} steps of the quantization; use "
+            f"{config.training.scale:g} or more"
+        )
+    if radius > MAX_RADIUS or variance > min(MAX_VARIANCE, MAX_SHARE * fewest):
+        raise ConfigurationError(
+            f"privacy.noise_multiplier: noise of deviation {isqrt(variance)} steps is too wide to be drawn; use "
+            f"training.quantization_bits={config.training.quantization_bits - _spare_bits(radius, variance, fewest)}"
+        )
+
+
+def _check_noisy_ring(config: Config) -> None:
+    n, bits, reach = config.cohort.clients, config.secagg.ring_bits, noise_reach(config)
+    largest = n * (2**config.training.quantization_bits - 1) + 2 * reach
+    if config.noisy and largest >= 2**bits:
+        raise ConfigurationError(
+            f"secagg.ring_bits: {bits} bits do not carry {n} clients and their noise, up to {reach} steps; use "
+            f"secagg.ring_bits={largest.bit_length()} or fewer training.quantization_bits"
+        )
+
+
+def _sure(config: Config) -> int:
+    """Honest clients that are sure in the sum of a dense number, or of a row: the fewer of both."""
+    return max(1, min(config.privacy.honest_claimants, config.min_survivors - config.colluders))
+
+
+def noise_reach(config: Config) -> int:
+    """Steps that the noise of all clients exceeds on neither side, but with probability 2^-700; 0 without noise."""
+    if not config.noisy:
+        return 0
+    return dp.Skellam(Fraction(config.noise_variance, _sure(config))).times(config.cohort.clients).reach
+
+
+def _spare_bits(radius: int, variance: int, fewest: int) -> int:
+    """How many bits fewer bring the noise within what can be drawn: each halves the radius and the deviation."""
+    most = min(MAX_VARIANCE, MAX_SHARE * fewest)
+    return next(bits for bits in count(1) if radius >> bits <= MAX_RADIUS and (variance >> 2 * bits) < most)
 
 
 def _check_response(config: Config) -> None:
@@ -154,7 +212,8 @@ def _check_row_floor(config: Config) -> None:
     floor = config.row_floor_of(n)
     if floor > n:
         m, c = config.privacy.honest_claimants, config.colluders
-        invented = f" and {floor - m - c} that a server could invent" if config.malicious else ""
+        which = "that a server could invent" if config.malicious else "whose noise could be lost"
+        invented = f" and {floor - m - c} {which}" if config.losses_count else ""
         raise ConfigurationError(
             f"privacy.honest_claimants: {m} honest claimants and {c} colluders{invented} "
             f"make a row floor of {floor}, which {n} clients never reach; {_lower_floor(config, n)}"

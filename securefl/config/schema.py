@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import ceil
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -77,7 +79,7 @@ class SecAgg(Section, frozen=True, kw_only=True):
     min_survivors: Count | None = None
     """Clients that must stay, t + 1 or more. In the malicious setting each one fewer raises the row floor by one.
 
-    None = t + 1; malicious: as many as stay in 99 of 100 rounds, if that is more.
+    None = t + 1; malicious or with noise: as many as stay in 99 of 100 rounds, if that is more.
     """
     colluders: Tally | None = None
     """Clients of the cohort assumed to work with the server, c. None = n // 20."""
@@ -107,6 +109,16 @@ class Privacy(Section, frozen=True, kw_only=True):
     """Two-stage randomized response: 15/16, 7/8, 3/4, none, union, or p1,p2,p3,p4."""
     honest_claimants: Count = 5
     """Honest clients that must claim a row before it goes up, m. The row floor is m + c."""
+    noise_multiplier: Annotated[float, Meta(ge=0, le=1000)] = 0.0
+    """Deviation of the noise in every opened sum of updates, over `clip_radius`; 0 = the sums are exact.
+
+    With noise every client counts the same, and rows that losses could leave with fewer than m honest claimants stay
+    out in either setting.
+    """
+    clip_radius: Positive = 1.0
+    """With noise: a client's whole update is cut to this L2 norm."""
+    delta: Probability = 1e-6
+    """With noise: the probability that epsilon leaves out."""
 
 
 class Training(Section, frozen=True, kw_only=True):
@@ -177,12 +189,38 @@ class Config(Section, frozen=True, kw_only=True):
         return self.secagg.setting == "malicious"
 
     @property
+    def noisy(self) -> bool:
+        """Whether sums of updates carry noise."""
+        return self.privacy.noise_multiplier > 0
+
+    @property
+    def losses_count(self) -> bool:
+        """Whether the row floor covers every client that may be lost: for who may be invented, or takes noise along."""
+        return self.malicious or self.noisy
+
+    @property
+    def weight_max(self) -> int:
+        """Most samples that count in the weight of one client; 1 in rounds with noise."""
+        return 1 if self.noisy else self.training.weight_max
+
+    @property
+    def noise_radius(self) -> int:
+        """`clip_radius` in steps of the quantization, rounded down."""
+        levels, privacy = 2 ** (self.training.quantization_bits - 1) - 1, self.privacy
+        return int(Fraction(str(privacy.clip_radius)) * levels / Fraction(str(self.training.scale)))
+
+    @property
+    def noise_variance(self) -> int:
+        """Of every opened number at least, in steps squared, rounded up."""
+        return ceil((Fraction(str(self.privacy.noise_multiplier)) * self.noise_radius) ** 2)
+
+    @property
     def min_survivors(self) -> int:
         """Clients that must answer: nobody holds a share of itself, so t + 1 or more."""
         if self.secagg.min_survivors is not None:
             return max(self.threshold + 1, self.secagg.min_survivors)
         n, stay = self.cohort.clients, 1 - self.cohort.dropout
-        return max(self.threshold + 1, usual_survivors(n, stay) if self.malicious else 0)
+        return max(self.threshold + 1, usual_survivors(n, stay) if self.losses_count else 0)
 
     @property
     def colluders(self) -> int:
@@ -202,9 +240,10 @@ class Config(Section, frozen=True, kw_only=True):
     def row_floor_of(self, live: int) -> int:
         """Claimants below which a row is left out of the upload, m + c + L, when `live` clients sent a claim.
 
-        L, in the malicious setting: how many invented claimants the server could declare lost.
+        L, in the malicious setting: how many invented claimants the server could declare lost; with noise, how many
+        shares of it can be lost.
         """
-        return self.row_floor + (max(0, live - self.min_survivors) if self.malicious else 0)
+        return self.row_floor + (max(0, live - self.min_survivors) if self.losses_count else 0)
 
     @property
     def response(self) -> TwoStage:

@@ -19,12 +19,13 @@ from securefl.datasets import ClickLog
 from securefl.engine.clear import ClearUnion, ClearUpdate, RoundShapes, add_updates
 from securefl.engine.exchange import InProcess, Reply
 from securefl.engine.phone import Phone, PlainPhone, Shown, Train, train_on
-from securefl.federation.randomness import Randomness, Tape
+from securefl.federation.randomness import Randomness, Rng, Tape
 from securefl.federation.strategy import Weigh
 from securefl.federation.training import Learned
 from securefl.models import Model
+from securefl.secagg import Params
 from securefl.store import SqliteMemo
-from securefl.submodel import SubmodelClient, SubmodelPlan, to_client, to_server
+from securefl.submodel import QuantizedUpdate, SubmodelClient, SubmodelPlan, noised, to_client, to_server
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class World:
     model: Model
     plan: SubmodelPlan
     maps: Mapping[str, NDArray[np.int64]]
+    params: Params
     training: Training
     random: Randomness
     weigh: Weigh
@@ -149,12 +151,21 @@ class LocalFleet:
     def _phone(self, user: int, registry: frozenset[bytes]) -> Phone:
         world, tape = self._world, self._tape(user)
         held, memo = world.log.index_set(user), self._memo(user)
-        client = SubmodelClient(self._identities[user], registry, held, memo, maps=world.maps, rng=tape)
-        return Phone(client, held, tape, self._trainer(user))
+        noise = Tape(world.random.stream("noise", self._number, user))
+        client = SubmodelClient(
+            self._identities[user], registry, held, memo, maps=world.maps, rng=tape, noise_rng=noise
+        )
+        return Phone(client, held, tape, self._trainer(user), partial(self._noised, noise.replay()))
 
     def _plain_phone(self, user: int) -> PlainPhone:
         world, held = self._world, self._world.log.index_set(user)
-        return PlainPhone(world.plan, world.maps, held, self._memo(user), self._tape(user), self._trainer(user))
+        noise = partial(self._noised, world.random.stream("noise", self._number, user))
+        return PlainPhone(world.plan, world.maps, held, self._memo(user), self._tape(user), self._trainer(user), noise)
+
+    def _noised(self, rng: Rng, update: QuantizedUpdate, claimed: Mapping[str, NDArray[np.int64]]) -> QuantizedUpdate:
+        """What a phone masks of an update, or would."""
+        world = self._world
+        return update if world.plan.noise is None else noised(world.plan, world.params, update, claimed, rng)
 
     def _tape(self, user: int) -> Tape:
         return Tape(self._world.random.stream("claims", self._number, user))

@@ -78,7 +78,7 @@ def fleet(
 ) -> AbstractContextManager[Fleet]:
     """The phones of a run. `weigh`: the client's part of the strategy. `memo`: where answers are kept for ever."""
     training, random = setup.config.training, setup.random
-    world = World(setup.log, setup.model, setup.plan, setup.maps, training, random, weigh, plain, memo)
+    world = World(setup.log, setup.model, setup.plan, setup.maps, setup.params, training, random, weigh, plain, memo)
     return ProcessFleet(world, processes) if processes > 1 else closing(LocalFleet(world))
 
 

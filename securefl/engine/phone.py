@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import dp
 import psu
 from securefl.config import Training
+from securefl.federation.clipping import clipped, equally
 from securefl.federation.randomness import Rng, Tape
 from securefl.federation.strategy import Weigh
 from securefl.federation.training import Learned
@@ -33,17 +34,22 @@ class Download(Protocol):
 
 
 Train = Callable[[Download], tuple[LocalUpdate, QuantizedUpdate]]
+Noised = Callable[[QuantizedUpdate, Mapping[str, NDArray[np.int64]]], QuantizedUpdate]
+"""What a client makes of its update before it is masked, given the rows of each table that it claims."""
 
 
 class Phone:
     """Answers the server like any client; trains when its rows arrive.
 
-    `tape` is the randomness the client draws its blinding and claims from, kept so that the simulation can check sums.
+    `tape` is the randomness the client draws its blinding and claims from, and `noise` that of its share of noise, kept
+    so that the simulation can check sums.
     """
 
-    def __init__(self, client: SubmodelClient, index_set: NDArray[np.int64], tape: Tape, train: Train) -> None:
+    def __init__(
+        self, client: SubmodelClient, index_set: NDArray[np.int64], tape: Tape, train: Train, noise: Noised
+    ) -> None:
         self.index_set = index_set
-        self._client, self._tape, self._train = client, tape, train
+        self._client, self._tape, self._train, self._noise = client, tape, train, noise
         self.update: QuantizedUpdate | None = None
         self.learned: Learned | None = None
         """What stays on the device; None if it never trained."""
@@ -53,9 +59,12 @@ class Phone:
         answers = self._client.receive(message)
         if not isinstance(message, Submodel):
             return answers
-        local, self.update = self._train(self._client.download)
+        download = self._client.download
+        local, update = self._train(download)
         self.learned = Learned(local.user_embedding, local.samples, local.loss)
-        return self._client.upload(self.update)
+        sent = self._client.upload(update)
+        self.update = self._noise(update, {name: download.rows(name)[0] for name in update.tables})
+        return sent
 
     def clear_cells(self, plan: psu.UnionPlan) -> NDArray[np.uint32]:
         """The blinded cells that this phone masked, computed again from the same randomness."""
@@ -92,9 +101,11 @@ class PlainPhone:
         memo: dp.Memo,
         tape: Tape,
         train: Train,
+        noise: Noised,
     ) -> None:
         self.index_set = index_set
         self._plan, self._maps, self._memo, self._tape, self._train = plan, maps, memo, tape, train
+        self._noise = noise
         self._cells: NDArray[np.uint32] = psu.encode(plan.union_plan, index_set, tape)
         self._claimed = np.zeros(0, np.int64)
         self.update: QuantizedUpdate | None = None
@@ -114,7 +125,8 @@ class PlainPhone:
         """Train on what was asked for."""
         items, *followers = (table.name for table in self._plan.tables)
         wanted = {items: self._claimed} | {name: followed(self._claimed, self._maps[name]) for name in followers}
-        local, self.update = self._train(shown.part(wanted))
+        local, update = self._train(shown.part(wanted))
+        self.update = self._noise(update, wanted)
         self.learned = Learned(local.user_embedding, local.samples, local.loss)
 
 
@@ -142,6 +154,8 @@ def train_on(
         learning_rate=learning_rate,
         seed=seed,
     )
+    if plan.noise is not None:
+        local, weigh = clipped(local, plan), equally
     whole, weights = weigh(local)
     dense = quantize(local.dense[None, :], np.array([whole]), plan.dense_quantization, rng)[0]
     tables = {

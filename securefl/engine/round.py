@@ -102,17 +102,20 @@ class SimulatedRound:
             survivors=tuple(users[name] for name in survivors),
             left_out=0 if opened is None else opened.rows_left_out,
             rows={} if opened is None else self._rows(opened, claimed, maps),
+            release=""
+            if opened is None or self._plan.noise is None
+            else str(self._plan.noise.release(self._plan.numbers)),
         )
 
     def _rows(
         self, opened: RoundSums, claimed: list[NDArray[np.int64]], maps: Mapping[str, PublicMap]
     ) -> dict[str, Rows]:
-        contributors = self._clear(opened).contributors
+        known = None if self._plan.noise is not None else self._clear(opened).contributors  # noise is in all of them
         rows = {}
         for name, table in opened.tables.items():
             own = claimed if name not in maps else [followed(indices, maps[name]) for indices in claimed]
             claimants = sum((np.isin(table.indices, one).astype(np.int64) for one in own), np.zeros_like(table.indices))
-            rows[name] = Rows(table.indices, claimants, table.counts, contributors[name])
+            rows[name] = Rows(table.indices, claimants, table.counts, None if known is None else known[name])
         return rows
 
     def _loses(self, client: bytes, message: Any) -> bool:

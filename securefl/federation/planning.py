@@ -16,7 +16,7 @@ from securefl.models import DIN, ClickModel, LogisticRegression
 from securefl.models.interface import Model, TableSpec
 from securefl.secagg import Params, Segment, Sum
 from securefl.secagg.sizes import plain_session
-from securefl.submodel import Quantization, SubmodelPlan, Table, map_hash
+from securefl.submodel import Quantization, SubmodelPlan, Table, UpdateNoise, map_hash
 
 CLAIM_BYTES = 2
 """Bytes of an index in the announced union and of its place in a claim, about."""
@@ -43,7 +43,7 @@ def round_plan(
 ) -> SubmodelPlan:
     """The plan of every round of a run. `maps`: the public map of each table after the first."""
     response, training = config.response, config.training
-    how = Quantization(training.quantization_bits, training.scale, training.weight_max)
+    how = Quantization(training.quantization_bits, training.scale, config.weight_max)
     return SubmodelPlan(
         union=union.to_bytes(),
         response=(str(response.p1), str(response.p2), str(response.p3), str(response.p4)),
@@ -56,6 +56,7 @@ def round_plan(
         row_quantization=how,
         dense_quantization=how,
         training=tuple((name, str(value)) for name, value in msgspec.to_builtins(training).items()),
+        noise=UpdateNoise(config.noise_radius, config.noise_variance) if config.noisy else None,
     )
 
 

@@ -56,6 +56,8 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
     epsilon_claims_ever: float
     epsilon_claims_spent: float = 0.0
     """Per index, of all claims so far of the client that was invited most often."""
+    epsilon_sums_spent: float | None = None
+    """All sums so far, of the updates of the client invited most often, at `privacy.delta`; None: no noise."""
     dropouts: dict[str, int]
     """Clients lost, by the phase in which they were lost."""
     seconds: dict[str, float]

@@ -6,8 +6,10 @@ keep a run gets its state after every round, and a loop that is given that state
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Protocol
 
 import numpy as np
@@ -146,7 +148,17 @@ class Training:
         due = record.round % config.run.evaluate_every == 0 or record.round == config.cohort.rounds
         claims = min(int(self.state.invited.max()), MAX_ROUNDS)
         spent = float(response.epsilon_rounds(claims)) if claims else 0.0
-        return replace(record, auc=self._auc() if due else None, epsilon_claims_spent=spent)
+        return replace(
+            record, auc=self._auc() if due else None, epsilon_claims_spent=spent, epsilon_sums_spent=self._sums_spent()
+        )
+
+    def _sums_spent(self) -> float | None:
+        """As if each invitation had ended in an opened sum."""
+        plan, invited = self._setup.plan, int(self.state.invited.max())
+        if plan.noise is None:
+            return None
+        release = dataclasses.replace(plan.noise.release(plan.numbers), rounds=max(1, invited))
+        return float(release.renyi(Fraction(str(self._setup.config.privacy.delta)))) if invited else 0.0
 
     def _auc(self) -> float | None:
         return self._evaluation.auc(self.state.weights.dense, self.state.weights.tables, self.state.embeddings)

@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from dp import TwoStage
 from securefl.federation.records import PHASES, RunSummary
+from securefl.report import numbers
 
-__all__ = ["Verdict", "Phase", "verdict", "phases", "savings", "response", "not_protected", "LABELS"]
+__all__ = ["Verdict", "Phase", "verdict", "phases", "savings", "response", "not_protected", "aggregates", "LABELS"]
 
 LABELS = {
     "advertise_keys": ("Announce keys", "each client sends fresh public keys"),
@@ -119,6 +120,16 @@ def response(summary: RunSummary) -> TwoStage:
     return TwoStage.parse(str(section(summary, "privacy")["response"]))
 
 
+def aggregates(summary: RunSummary) -> str:
+    """What the opened sums say about one client, in a few words."""
+    spent = [record.epsilon_sums_spent for record in summary.per_round if record.epsilon_sums_spent is not None]
+    if not spent:
+        return "aggregates: unbounded without central noise"
+    return (
+        f"sums: {numbers.epsilon(max(spent))} a client at delta {section(summary, 'privacy')['delta']:g}, union: exact"
+    )
+
+
 def section(summary: RunSummary, name: str) -> dict[str, Any]:
     """One section of the settings that ran."""
     settings: Any = summary.settings
@@ -129,10 +140,7 @@ def not_protected(summary: RunSummary) -> list[tuple[str, str]]:
     """What this run does not hide, as (name, explanation), the most important first."""
     floor, colluders = section(summary, "privacy")["row_floor"], section(summary, "secagg")["colluders"]
     limits = [
-        (
-            "The totals themselves",
-            "Sums and counts reach the server exactly, without noise: they say something about the group.",
-        ),
+        _totals(summary),
         (
             "Rows with few real contributors",
             f"A row goes up when {floor} or more clients claim it. Claims are deniable, so some of them may be empty: "
@@ -150,6 +158,18 @@ def not_protected(summary: RunSummary) -> list[tuple[str, str]]:
     if not summary.private:
         limits.append(("This very run: a simulation", "Its claims, blinding and rounding came from a seed."))
     return limits
+
+
+def _totals(summary: RunSummary) -> tuple[str, str]:
+    if section(summary, "privacy").get("noise_multiplier"):
+        return (
+            "Totals over many rounds",
+            "Sums of updates carry noise, and what they say about one client adds up with every round that it is in.",
+        )
+    return (
+        "The totals themselves",
+        "Sums and counts reach the server exactly, without noise: they say something about the group.",
+    )
 
 
 def _cheating(setting: str, colluders: int) -> tuple[str, str]:

@@ -78,4 +78,4 @@ def outcome(summary: RunSummary) -> list[tuple[str, str]]:
 
 def _epsilon(summary: RunSummary) -> str:
     now, ever = numbers.epsilon(summary.epsilon_claims_round), numbers.epsilon(summary.epsilon_claims_ever)
-    return f"{now} an item this round, {ever} ever; aggregates: unbounded without central noise"
+    return f"{now} an item this round, {ever} ever; {story.aggregates(summary)}"

@@ -53,4 +53,4 @@ def _epsilon(summary: RunSummary) -> str:
     spent = max((record.epsilon_claims_spent for record in summary.per_round), default=0.0)
     ever = numbers.epsilon(summary.epsilon_claims_ever)
     simulated = "" if summary.private else "; a simulation, not private"
-    return f"{numbers.epsilon(spent)} an item so far, {ever} ever; aggregates: unbounded without noise{simulated}"
+    return f"{numbers.epsilon(spent)} an item so far, {ever} ever; {story.aggregates(summary)}{simulated}"

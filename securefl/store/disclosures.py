@@ -54,6 +54,8 @@ class Disclosure:
     """Claimed rows below the row floor."""
     rows: Mapping[str, Rows] = field(default_factory=dict)
     """By table."""
+    release: str = ""
+    """The `dp.Release` of the opened sums; empty if they carry no noise."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ def _packed(disclosure: Disclosure) -> bytes:
         "union": _gaps(disclosure.union),
         "survivors": disclosure.survivors,
         "left_out": disclosure.left_out,
+        "release": disclosure.release,
         "rows": {
             name: {
                 "indices": _gaps(rows.indices),
@@ -157,6 +160,7 @@ def _unpacked(data: bytes) -> Disclosure:
         tuple(body["survivors"]),
         body["left_out"],
         rows,
+        str(body.get("release", "")),
     )
 
 

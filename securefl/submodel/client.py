@@ -32,6 +32,7 @@ from securefl.submodel.indexset import Indices
 from securefl.submodel.messages import Claim, RoundInvitation, Submodel, UnionAnnounced
 from securefl.submodel.plan import UNION, UPDATE, PublicMap, SubmodelPlan, check_maps
 from securefl.submodel.rows import HALF_FLOAT, ClaimedRows, followed, row_floor, unpack_claimants, update_opening
+from securefl.submodel.update import QuantizedUpdate, noised, padded
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +71,6 @@ class Downloaded(Private):
         return self.tables[table].indices, self.tables[table].values()
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class QuantizedUpdate(Private):
-    """What training gives: `dense` int64 (D + 1,); by table the rows touched, (k,) and int64 (k, width + 1)."""
-
-    dense: NDArray[np.int64]
-    tables: Mapping[str, tuple[Indices, NDArray[np.int64]]]
-
-
 suspension.register(Claimed, lambda state: bytes(state.ready.keys.setup.session))
 suspension.register(Downloaded, lambda state: bytes(state.ready.keys.setup.session))
 
@@ -86,7 +79,8 @@ class SubmodelClient(Participant):
     """One client in one round.
 
     `index_set`: int64, sorted, the rows its data touches. `maps`: the public map of each following table.
-    `memo`: its permanent answers, kept for ever. `ledger`: what it may spend on claims; without one nothing is refused.
+    `memo`: its permanent answers, kept for ever. `ledger`: what it may spend on claims and, in rounds with noise, on
+    sums; without one nothing is refused. `noise_rng`: of its share of the noise.
     """
 
     def __init__(
@@ -103,8 +97,10 @@ class SubmodelClient(Participant):
         journal: Journal | None = None,
         rng: Rng = os.urandom,
         key_rng: Rng = os.urandom,
+        noise_rng: Rng = os.urandom,
     ) -> None:
         super().__init__(identity, registry, limits=limits, journal=journal, rng=key_rng)
+        self._noise_rng = noise_rng
         self._index_set = dp.check_indices(index_set, "index_set", error=ConfigurationError)
         self._memo, self._ledger, self._maps, self._claim_rng = memo, ledger, dict(maps or {}), rng
         self._submodel_limits = submodel_limits or SubmodelLimits()
@@ -118,10 +114,13 @@ class SubmodelClient(Participant):
         return self._state
 
     def upload(self, update: QuantizedUpdate) -> list[Any]:
-        """Mask and send an update: zeros where a claimed row has none, nothing of rows below the floor."""
+        """Mask and send an update: zeros where a claimed row has none, nothing of rows below the floor.
+
+        In a round with noise the update lies in its ball and counts 1 everywhere; this client's share is added here.
+        """
         state = self.download
         try:
-            values = self._values(state, update)
+            values = self._values(state, self._noised(state, update))
             self._state = state.ready
             return self._enter(state.opening, values)
         except SecureFLError as error:
@@ -230,33 +229,29 @@ class SubmodelClient(Participant):
         dense = np.frombuffer(message.dense, HALF_FLOAT).astype(np.float32)
         return Downloaded(state.ready, opening, floor, dense, tables)
 
+    def _noised(self, state: Downloaded, update: QuantizedUpdate) -> QuantizedUpdate:
+        """With noise, if the round agreed on some; charged before it leaves, also if the round then fails."""
+        plan, params = self._agreed(), state.ready.keys.setup.params
+        if plan.noise is None:
+            return update
+        out = noised(plan, params, update, {n: table.indices for n, table in state.tables.items()}, self._noise_rng)
+        try:
+            if self._ledger is not None:
+                self._ledger.charge_release(plan.noise.release(plan.numbers))
+        except dp.PrivacyError as error:
+            raise LocalProtocolError(f"no update can be sent: {error}") from None
+        return out
+
     def _values(self, state: Downloaded, update: QuantizedUpdate) -> list[NDArray[np.int64]]:
         """An update as one array for each segment of the sum."""
         if update.tables.keys() != state.tables.keys():
             raise LocalProtocolError("an update names exactly the tables of the plan")
         widths = {segment.name: segment.words for segment in state.opening.sum.segments}
         rows = [
-            self._padded(table, state.floor, *update.tables[name], widths[name]) for name, table in state.tables.items()
+            padded(table.indices, *update.tables[name], widths[name])[table.above(state.floor)]
+            for name, table in state.tables.items()
         ]
         return [update.dense, *rows]
-
-    @staticmethod
-    def _padded(
-        table: ClaimedRows, floor: int, indices: Indices, values: NDArray[np.int64], words: int
-    ) -> NDArray[np.int64]:
-        """The update's rows in the place of the claimed ones that go up; zeros elsewhere."""
-        if values.shape != (indices.size, words) or values.dtype.kind not in "iu":
-            raise LocalProtocolError(f"rows take integers of shape {(indices.size, words)}, not {values.shape}")
-        places = np.searchsorted(table.indices, indices)
-        if indices.size and (
-            places.max() >= table.indices.size
-            or (table.indices[places] != indices).any()
-            or (np.diff(indices) <= 0).any()
-        ):
-            raise LocalProtocolError("an update holds rows that were not claimed, or not in ascending order")
-        out = np.zeros((table.indices.size, words), np.int64)
-        out[places] = values
-        return out[table.above(floor)]
 
     def _agreed(self) -> SubmodelPlan:
         if self._plan is None:

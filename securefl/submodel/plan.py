@@ -17,6 +17,7 @@ from securefl.errors import ConfigurationError
 from securefl.secagg import Params, Segment, Sum
 from securefl.secagg.params import Setting
 from securefl.secagg.quantize import Quantization
+from securefl.submodel.noise import UpdateNoise
 from securefl.transcript import Label, digest, transcript_hash
 from securefl.wire import Message, Name
 
@@ -58,6 +59,8 @@ class SubmodelPlan(Message, frozen=True):
     dense_quantization: Quantization
     training: Annotated[tuple[tuple[ShortText, ShortText], ...], msgspec.Meta(max_length=64)] = ()
     """The training settings as (name, value), so that no client can be given others in secret."""
+    noise: UpdateNoise | None = None
+    """In every opened number but counts; None: sums are exact."""
 
     @property
     def hash(self) -> bytes:
@@ -88,6 +91,15 @@ class SubmodelPlan(Message, frozen=True):
         return dp.TwoStage(*map(Fraction, self.response))
 
     @property
+    def numbers(self) -> int:
+        """Numbers of the shared model, counts left out."""
+        return self.dense + sum(table.rows * table.width for table in self.tables)
+
+    def honest_shares(self, params: Params) -> tuple[int, int]:
+        """Honest clients that are sure to be in the sum of a dense number, and in that of a row that goes up."""
+        return params.needed - params.colluders, self.row_floor - params.colluders
+
+    @property
     def sums(self) -> tuple[Sum, Sum]:
         """The two sums of the session: the blinded union, and the weighted updates with their counts."""
         cells = Segment(CELLS, self.union_plan.bits, self.union_plan.cells)
@@ -113,6 +125,9 @@ class SubmodelPlan(Message, frozen=True):
         if clients > self.check().union_plan.clients:
             raise ConfigurationError(f"union: made for {self.union_plan.clients} clients, the cohort has {clients}")
         agreed = Params(clients, threshold, colluders, kem, self.sums, None, self.hash, setting, min_survivors)
+        if self.noise is not None:
+            hows = self.row_quantization, self.dense_quantization
+            self.noise.check(clients, self.honest_shares(agreed), hows, self.ring_bits)
         return agreed.check()
 
 

@@ -41,9 +41,11 @@ class ClaimedRows:
 def row_floor(plan: SubmodelPlan, params: Params, live: int) -> int:
     """Claimants below which a row is left out by all: a function of what everybody knows, so that all decide alike.
 
-    A lying server could invent claimants and declare them lost, as many as may be lost: `live - needed`.
+    A lying server could invent claimants and declare them lost, as many as may be lost: `live - needed`. As many shares
+    of noise may be lost with their clients, whoever the server is.
     """
-    return plan.row_floor + (max(0, live - params.needed) if params.malicious else 0)
+    losses = max(0, live - params.needed) if params.malicious or plan.noise is not None else 0
+    return plan.row_floor + losses
 
 
 def followed(claimed: Indices, public_map: PublicMap) -> Indices:

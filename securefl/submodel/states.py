@@ -34,10 +34,11 @@ from securefl.secagg.server import (
 )
 from securefl.secagg.states import At, Place, Table, client_table, table
 from securefl.secagg.uploading import InputMasked, Ready
-from securefl.submodel.client import Claimed, Downloaded, QuantizedUpdate
+from securefl.submodel.client import Claimed, Downloaded
 from securefl.submodel.messages import Claim, RoundInvitation, Submodel, UnionAnnounced
 from securefl.submodel.plan import UNION, UPDATE
 from securefl.submodel.server import AwaitingClaims
+from securefl.submodel.update import QuantizedUpdate
 
 _KEYS: Final = table(
     (Invited, RoundInvitation, KeysAdvertised),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from fractions import Fraction
 from itertools import combinations, product
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from subjects import configured, figure, subject
 import dp
 from securefl.audit import audit
 from securefl.audit.differencing import reduced, smallest_group
-from securefl.audit.history import memory, overlap, spent, tally, thin_rows
+from securefl.audit.history import memory, noisy_sums, overlap, spent, tally, thin_rows
 from securefl.config import override
 from securefl.datasets import ClickLog
 from securefl.datasets.synthetic import SyntheticPlan, synthetic_click_log
@@ -264,3 +265,53 @@ def test_a_ledger_of_other_odds_and_one_without_rounds_are_refused(ledger: Sqlit
     run(ledger)
     with pytest.raises(ConfigurationError, match=r"run 1 claimed with 7/8, and privacy\.response is 3/4"):
         audit(configured(privacy__response="3/4", cohort__clients=8), ledger=ledger)
+
+
+RELEASE = "skellam 40000 moved 200 400 4 rounds 1"
+
+
+def test_sums_with_noise_are_charged_to_the_client_in_most_of_them() -> None:
+    rounds = [
+        told(1, claimed={"a": "m", "b": "m"}, union=indices(1), survivors="ab", release=RELEASE),
+        told(2, claimed={"a": "m"}, union=indices(1), survivors="a", release=RELEASE),
+        told(3, claimed={"b": "m", "c": "m"}, union=indices(1)),
+    ]
+    found = noisy_sums(subject(privacy__delta=1e-5), rounds)
+    twice = dp.Release.parse(RELEASE.replace("rounds 1", "rounds 2"))
+    assert found.value.value == pytest.approx(float(twice.renyi(Fraction(1, 10**5))), rel=1e-9)
+    assert figure(found, "sums that the busiest client is in") == 2
+    assert found.verdict == "pass"
+    mixed = noisy_sums(subject(), [*rounds, told(4, claimed={"a": "m"}, union=indices(1), survivors="a")])
+    assert mixed.value.value == float("inf")
+    assert mixed.verdict == "warn"
+    assert "1 exact ones have no bound" in mixed.says
+
+
+def test_a_run_with_noise_leaves_its_releases_in_the_ledger_and_none_without(tmp_path: Path) -> None:
+    base = {
+        "cohort.clients": 10, "cohort.rounds": 2, "cohort.dropout": 0.0, "secagg.kem": "x25519", "secagg.colluders": 0,
+        "privacy.honest_claimants": 1, "privacy.response": "3/4", "training.model": "logistic",
+        "training.quantization_bits": 10,
+    }  # fmt: skip
+    for multiplier in (2.0, 0.0):
+        config = override(configured(), base | {"privacy.noise_multiplier": multiplier})
+        with SqliteDisclosures(tmp_path / f"{multiplier}.db") as ledger:
+            summary = local.run(config, LOG, Silent(), disclosures=ledger)
+            released = {disclosure.release for disclosure in ledger}
+            found = {finding.id: finding for finding in audit(config, ledger=ledger).findings}
+        spent = [record.epsilon_sums_spent for record in summary.per_round]
+        if multiplier:
+            (text,) = released
+            assert dp.Release.parse(text).noise == dp.Skellam(Fraction(config.noise_variance))
+            assert (
+                0
+                < spent[0]
+                < spent[1]
+                <= float(dp.Release.parse(text.replace("rounds 1", "rounds 2")).renyi(Fraction(1, 10**6)))
+            )
+            assert 0 < found["noisy-sums"].value.value <= found["central-noise"].value.value < float("inf")
+            assert "; sums: " in audit(config).headline
+        else:
+            assert released == {""}
+            assert spent == [None, None]
+            assert "noisy-sums" not in found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
-from math import log
+from math import isqrt, log
 from pathlib import Path
 
 import pytest
@@ -161,6 +161,24 @@ def test_central_noise_counts_the_shares_that_are_sure() -> None:
     found = sources.central_noise(subject(secagg__threshold=67, secagg__colluders=5))
     assert figure(found, "noise shares sure") == dp.sure_shares(67, 5) == 63
     assert figure(found, "epsilon of the totals") == float("inf")
+
+
+def test_sums_with_noise_have_the_epsilon_of_their_release() -> None:
+    """Ball of 20470 steps: any update replaced by any other in each of ten rounds."""
+    noise = {"privacy__noise_multiplier": 3.0, "training__quantization_bits": 12, "cohort__dropout": 0.05}
+    one = subject(10, **noise, privacy__delta=1e-5)
+    found = sources.central_noise(one)
+    numbers = one.model.dense_size + sum(table.rows * table.width for table in one.model.tables)
+    radius = 20470
+    moved = dp.Sensitivity(Fraction(2 * radius * (isqrt(numbers) + 1)), Fraction(2 * radius) ** 2, numbers)
+    release = dp.Release(dp.Skellam(Fraction((3 * radius) ** 2)), moved, 10)
+    assert figure(found, "epsilon of the sums") == float(release.renyi(Fraction(1, 10**5)))
+    assert figure(found, "deviation of the noise") == 3 * radius
+    assert figure(found, "noise shares sure to be in a row") == one.config.privacy.honest_claimants
+    assert figure(found, "noise shares sure to be in a sum") == one.config.min_survivors - one.config.colluders
+    assert figure(found, "L2 sensitivity") == 2 * radius
+    assert found.verdict == "warn"
+    assert sources.central_noise(subject(1, **noise | {"privacy__noise_multiplier": 6.0})).verdict == "pass"
 
 
 @pytest.mark.parametrize(

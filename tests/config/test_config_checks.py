@@ -267,3 +267,56 @@ def test_a_cohort_needs_that_many_users() -> None:
     check_population(Config(), 100)
     with pytest.raises(ConfigurationError, match=r"^cohort\.clients: .* only 99 users; use at most 99$"):
         check_population(Config(), 99)
+
+
+NOISE = {"privacy__noise_multiplier": 1.0, "privacy__honest_claimants": 2, "privacy__response": "3/4"}
+
+
+def test_noise_takes_every_client_that_may_be_lost_into_the_row_floor_and_weighs_all_alike() -> None:
+    config = configured(**NOISE, training__quantization_bits=12, cohort__dropout=0.05)
+    assert (config.noisy, config.weight_max, configured().weight_max) == (True, 1, 512)
+    assert config.min_survivors == configured(secagg__setting="malicious", cohort__dropout=0.05).min_survivors > 68
+    assert config.row_floor_of(100) == 2 + 5 + 100 - config.min_survivors
+    assert config.noise_radius == 20470  # 2047 steps to 0.1, ten times that to 1
+    assert config.noise_variance == 20470**2
+    validate(config)
+
+
+def test_noise_for_a_rule_that_divides_by_holders_is_refused() -> None:
+    sentence = refusal(configured(**NOISE, training__quantization_bits=12, training__strategy="FedSubAvg"))
+    assert sentence.startswith("training.strategy: FedSubAvg divides by how many clients hold a row")
+
+
+@pytest.mark.parametrize("bits", [16, 20, 32])
+@pytest.mark.parametrize("multiplier", [0.3, 5.0, 40.0])
+def test_noise_too_wide_to_be_drawn_is_refused_and_the_advice_is_the_most_that_is_not(
+    bits: int, multiplier: float
+) -> None:
+    config = configured(**NOISE | {"privacy__noise_multiplier": multiplier}, training__quantization_bits=bits)
+    if config.noise_variance <= 2**31 * 2:
+        validate(override(config, {"secagg.ring_bits": 64}))
+        return
+    (better,) = advised(config, refusal(config))
+    assert better.noise_variance <= 2**31 * 2
+    wider = override(config, {"training.quantization_bits": better.training.quantization_bits + 1})
+    assert "too wide to be drawn" in refusal(wider)
+
+
+def test_a_ring_that_noise_would_wrap_is_refused_with_the_bits_that_it_takes() -> None:
+    config = configured(**NOISE, training__quantization_bits=12, secagg__ring_bits=20)
+    better = advised(config, refusal(config))[0]
+    validate(better)
+    fewer = override(better, {"secagg.ring_bits": better.secagg.ring_bits - 1})
+    assert "do not carry 100 clients and their noise" in refusal(fewer)
+
+
+def test_a_ball_smaller_than_a_step_is_refused() -> None:
+    sentence = refusal(configured(**NOISE, training__quantization_bits=4, privacy__clip_radius=0.02))
+    assert sentence == "privacy.clip_radius: 0.02 is 1 steps of the quantization; use 0.1 or more"
+
+
+def test_rows_whose_noise_could_be_lost_are_named_in_the_refusal() -> None:
+    wide = NOISE | {"privacy__honest_claimants": 80, "training__quantization_bits": 12}
+    sentence = refusal(configured(**wide, secagg__min_survivors=68))
+    assert "80 honest claimants and 5 colluders and 32 whose noise could be lost make a row floor of 117" in sentence
+    assert "use secagg.min_survivors=85 or more" in sentence

@@ -18,11 +18,23 @@ from securefl.errors import ConfigurationError
 from securefl.federation.progress import Silent
 from securefl.federation.records import RunSummary
 from securefl.federation.setup import Setup
+from securefl.federation.training import Training
 
 ALIKE = (
     "round", "completed", "abort", "auc", "loss", "clients", "finishers", "union_size", "union_false", "union_lost",
     "rows_uploaded", "rows_left_out", "epsilon_claims_spent", "dropouts",
 )  # fmt: skip
+
+
+NOISY = {
+    "privacy.noise_multiplier": 0.5,
+    "privacy.response": "3/4",
+    "privacy.honest_claimants": 2,
+    "training.quantization_bits": 12,
+    "training.model": "logistic",
+    "secagg.colluders": 0,
+}
+"""Rounds with noise of half the radius, in which rows still go up."""
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +60,10 @@ def both(log: ClickLog, **settings: object) -> list[tuple[RunSummary, Trained]]:
         {"cohort.rounds": 2, "training.strategy": "FedAvg"},
         {"cohort.rounds": 2, "training.strategy": "FedProx"},
         {"cohort.rounds": 2, "training.model": "logistic"},
+        {"cohort.rounds": 3, "cohort.dropout": 0.1, **NOISY},
+        {"cohort.rounds": 2, "cohort.clients": 20, "secagg.setting": "malicious", **NOISY},
     ],
-    ids=["semi_honest", "malicious", "FedSubAvg", "FedAvg", "FedProx", "logistic"],
+    ids=["semi_honest", "malicious", "FedSubAvg", "FedAvg", "FedProx", "logistic", "noise", "malicious noise"],
 )
 def test_a_plain_run_is_the_secure_one_bit_for_bit(log: ClickLog, settings: dict[str, object]) -> None:
     (secure, trained), (plain, bare) = both(log, **settings)
@@ -91,6 +105,34 @@ def test_a_plain_round_sends_less_than_the_secure_one(log: ClickLog) -> None:
     assert bare.bytes_up["advertise_keys"] == 0
     assert bare.bytes_up_per_client > 4 * 64_328
     assert bare.bytes_down_per_client > 2 * 64_327
+
+
+def test_noise_of_nothing_is_nothing_and_more_of_it_moves_the_model_more(log: ClickLog) -> None:
+    """The deviation of what is opened: 12 clients of whom 9 are sure, 3 claimants of a row; with any streams."""
+    played, plans = {}, {}
+    for multiplier in (1e-9, 0.5):
+        settings = NOISY | {"privacy.noise_multiplier": multiplier, "cohort.rounds": 1}
+        setup = Setup.of(small(**settings), log)
+        training = Training(setup)
+        with local.fleet(setup, training.state.strategy.weigh, 1, plain=True) as phones:
+            engine = local.LocalEngine(setup, phones, plain=True)
+            for number in (1, 2):
+                opened = engine.play(number, list(range(12)), training.state.weights, Silent()).opened
+                assert opened is not None
+                played[multiplier, number] = opened
+        plans[multiplier] = setup
+    quiet, loud, setup = played[1e-9, 1], played[0.5, 1], plans[0.5]
+    again = played[0.5, 2].dense - played[1e-9, 2].dense
+    assert (loud.dense - quiet.dense != again).any()  # every round draws its own
+    honest, clients = setup.plan.honest_shares(setup.params), 12
+    moved = np.concatenate([(loud.tables[t].sums - quiet.tables[t].sums).ravel() for t in loud.tables])
+    assert moved.size > 200
+    counts = np.concatenate([np.repeat(loud.tables[t].counts, loud.tables[t].sums.shape[1]) for t in loud.tables])
+    deviation = np.sqrt(setup.plan.noise.variance * counts / honest[1])
+    assert (moved / deviation).std() == pytest.approx(1, rel=6 / np.sqrt(2 * moved.size))
+    assert loud.dense_count == quiet.dense_count == clients
+    assert (quiet.tables["items"].counts == loud.tables["items"].counts).all()
+    assert honest == (setup.params.needed, 2)
 
 
 def test_every_message_can_strike_once() -> None:

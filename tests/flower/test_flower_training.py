@@ -45,9 +45,12 @@ def clicks() -> ClickLog:
     return ClickLog("few", user, item.astype(np.int64), label, np.arange(40) % 4, *names, False)
 
 
-@pytest.mark.parametrize("setting", ["semi_honest", "malicious"])
-def test_the_model_is_the_local_engines_bit_for_bit(setting: str) -> None:
-    config = override(load_preset("small"), SETTINGS | {"secagg.setting": setting})
+@pytest.mark.parametrize(
+    ("setting", "noise"), [("semi_honest", 0), ("malicious", 0), ("semi_honest", 1)], ids=["", "malicious", "noise"]
+)
+def test_the_model_is_the_local_engines_bit_for_bit(setting: str, noise: float) -> None:
+    chosen = {"secagg.setting": setting, "privacy.noise_multiplier": noise, "training.quantization_bits": 10}
+    config = override(load_preset("small"), SETTINGS | chosen)
     log = clicks()
     kept: list[Trained] = []
     local = run(config, log, Silent(), keep=kept.append)

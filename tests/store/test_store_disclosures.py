@@ -36,6 +36,7 @@ DISCLOSURES = st.builds(
     survivors=NAMES.map(tuple),
     left_out=st.integers(0, 10**6),
     rows=st.dictionaries(st.text(max_size=5), rows(), max_size=3),
+    release=st.text(max_size=9),
 )
 
 
@@ -46,6 +47,7 @@ def test_a_round_comes_back_as_it_was(told: Disclosure) -> None:
     assert (back.round, back.finished, back.cohort, dict(back.claimed)) == (
         told.round, told.finished, told.cohort, dict(told.claimed),
     )  # fmt: skip
+    assert back.release == told.release
     assert np.array_equal(back.union, told.union)
     assert all(np.array_equal(back.rows[name].counts, told.rows[name].counts) for name in told.rows)
 

@@ -229,6 +229,7 @@ def round_params(draw: st.DrawFn) -> tuple[Fields, Fields]:
         "row_quantization": how,
         "dense_quantization": how,
         "training": [],
+        "noise": None,
     }
     segments = [{"name": "dense", "bits": ring_bits, "words": plan["dense"] + 1, "by_rows": False}]
     segments += [{"name": t, "bits": ring_bits, "words": WIDTHS[t] + 1, "by_rows": True} for t in WIDTHS]

@@ -52,6 +52,8 @@ class Part:
     maps: Mapping[str, PublicMap] = field(default_factory=dict)
     rng: Rng = os.urandom
     """Of claims and blinding; in a simulation it may be seeded, a deployed client refuses that."""
+    noise_rng: Rng = os.urandom
+    """Of noise; the same holds."""
 
 
 class SecureClient:
@@ -168,7 +170,7 @@ class SecureClient:
         if self._rounds is None:
             raise LocalProtocolError("this node takes no part in submodel rounds: its app gave none")
         part = self._rounds(request, context)
-        if own.deployed and part.rng is not os.urandom:
+        if own.deployed and (part.rng is not os.urandom or part.noise_rng is not os.urandom):
             raise ConfigurationError("rng: a deployed client takes the system's randomness; leave it out")
         return part
 
@@ -184,6 +186,7 @@ class SecureClient:
             submodel_limits=self._submodel_limits,
             journal=own.journal,
             rng=part.rng,
+            noise_rng=part.noise_rng,
         )
 
 

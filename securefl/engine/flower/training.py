@@ -121,12 +121,16 @@ class Device:
         number = _round_of(request)
         train = partial(self._train, number, context)
         held = self._setup.log.index_set(self._user)
-        return Part(held, train, self._setup.maps, self._claims(number, context))
+        return Part(held, train, self._setup.maps, self._claims(number, context), self._noise(number, context))
 
     def _claims(self, number: int, context: Context) -> Rng:
         if is_deployed(context) or self._setup.random.private:
             return os.urandom
         return _Continued(self._setup.random.stream("claims", number, self._user), number, context)
+
+    def _noise(self, number: int, context: Context) -> Rng:
+        deployed = is_deployed(context)
+        return os.urandom if deployed else self._setup.random.stream("noise", number, self._user)
 
     def _train(self, number: int, context: Context, download: Downloaded, _request: RecordDict) -> QuantizedUpdate:
         setup, settings = self._setup, self._setup.config.training

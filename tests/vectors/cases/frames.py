@@ -56,6 +56,7 @@ PLAN: Fields = {
     "row_quantization": QUANTIZATION,
     "dense_quantization": {"bits": 16, "clip": 1e-3, "weight_max": 2**24},
     "training": [["batch", "32"], ["", ""]],
+    "noise": {"radius": 2**24, "variance": 2**38},
 }
 ADVERT: Fields = {
     "identity": filled(32),

@@ -70,6 +70,7 @@ ROUND_PLAN: Fields = {
     "row_quantization": QUANTIZATION,
     "dense_quantization": QUANTIZATION,
     "training": [["learning_rate", "0.1"]],
+    "noise": None,
 }
 ROUND: Fields = {
     "clients": 4,

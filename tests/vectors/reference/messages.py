@@ -183,6 +183,7 @@ PLAN = Struct(
         "row_quantization": QUANTIZATION,
         "dense_quantization": QUANTIZATION,
         "training": List(List(Text(0, 256), 2, 2), 0, 64),
+        "noise": Optional(Struct({"radius": Number(1, 2**24), "variance": Number(1, 2**38)})),
     }
 )
 BUNDLE = Struct({"box": Bytes(0, 4096), "hashes": Bytes(0, 4096)})

@@ -158,6 +158,7 @@ def update_opening(
 
 
 def row_floor(params: Fields, plan: Fields, live: int) -> int:
-    """A lying server could invent claimants and declare them lost: as many as may be lost are not counted."""
-    lost = max(0, live - needed(params)) if params["setting"] == "malicious" else 0
+    """Claimants that a lying server invented can be declared lost, and shares of noise: as many are not counted."""
+    may_be_lost = params["setting"] == "malicious" or plan["noise"] is not None
+    lost = max(0, live - needed(params)) if may_be_lost else 0
     return int(plan["row_floor"] + lost)
