@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import accumulate, repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import mmh3
 import numpy as np
@@ -53,12 +53,22 @@ def check_shape(cells: int, hashes: int) -> None:
 
 def checked_keys(keys: ArrayLike) -> NDArray[np.uint64]:
     """(n,) integers in [0, 2^64) of any dtype as uint64, not copied if they are already. Raises FilterError."""
-    array = np.asarray(keys)
+    array = _of_integers(keys) if isinstance(keys, list | tuple) else np.asarray(keys)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise FilterError("keys must be a 1-D array of integers")
     if array.dtype.kind == "i" and array.size and array.min() < 0:
         raise FilterError("keys must not be negative")
     return np.ascontiguousarray(array, dtype=np.uint64)
+
+
+def _of_integers(keys: list[Any] | tuple[Any, ...]) -> NDArray[Any]:
+    """As an array. NumPy alone makes floats of integers on both sides of 2^63."""
+    if not all(type(key) is int for key in keys):
+        return np.asarray(keys)
+    try:
+        return np.array(keys, np.uint64)
+    except OverflowError:
+        raise FilterError("keys must be in 0 to 2^64 - 1; none may be negative") from None
 
 
 def probes(keys: ArrayLike) -> Probes:

@@ -57,8 +57,18 @@ def test_keys_of_every_integer_form_fall_on_the_same_cells(keys):
     assert np.array_equal(bloom.positions(keys, 1000, 5), bloom.positions(as_keys([3, 5, 8]), 1000, 5))
 
 
+def test_a_list_may_hold_keys_on_both_sides_of_2_63():
+    """NumPy makes floats of these."""
+    filled = BloomFilter(1000, 5)
+    filled.insert([2**64 - 1, 0, 2**53 + 1])
+    assert filled.contains((2**53 + 1, 0, 2**64 - 1)).all()
+    assert np.array_equal(bloom.positions([2**64 - 1, 0], 1000, 5), bloom.positions(as_keys([2**64 - 1, 0]), 1000, 5))
+
+
 @pytest.mark.parametrize(
-    "keys", [[-1], [0.5], [[1]], np.array(3), np.array([True]), ["a"]], ids=lambda keys: repr(keys)[:20]
+    "keys",
+    [[-1], [2**64], [-1, 2**64 - 1], [0.5], [[1]], np.array(3), np.array([True]), ["a"]],
+    ids=lambda keys: repr(keys)[:20],
 )
 def test_what_is_no_vector_of_keys_is_refused(keys):
     with pytest.raises(FilterError, match="keys must"):
