@@ -68,6 +68,10 @@ class Pool:
         self.threads = threads
         self._compiled = _native.nn_pool(threads)
 
+    def close(self) -> None:
+        """End the threads; another run starts them again."""
+        _native.nn_close(self._compiled)
+
 
 class Program:
     """Steps in order. With a pool, the parts of one step run side by side, and the next step waits for all of them."""

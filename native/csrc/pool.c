@@ -90,14 +90,23 @@ void sfl_pool_run(sfl_pool *p, sfl_part_fn *run, const void *job, unsigned parts
     pthread_mutex_unlock(&p->turn);
 }
 
+void sfl_pool_close(sfl_pool *p)
+{
+    if (p->owner != getpid()) return;
+    pthread_mutex_lock(&p->turn);
+    pthread_mutex_lock(&p->lock);
+    p->closing = 1;
+    pthread_cond_broadcast(&p->work);
+    pthread_mutex_unlock(&p->lock);
+    while (p->started) pthread_join(p->thread[--p->started], NULL);
+    p->closing = 0;
+    pthread_mutex_unlock(&p->turn);
+}
+
 void sfl_pool_free(sfl_pool *p)
 {
+    sfl_pool_close(p);
     if (p->owner == getpid()) {
-        pthread_mutex_lock(&p->lock);
-        p->closing = 1;
-        pthread_cond_broadcast(&p->work);
-        pthread_mutex_unlock(&p->lock);
-        for (unsigned i = 0; i < p->started; i++) pthread_join(p->thread[i], NULL);
         pthread_mutex_destroy(&p->turn);
         pthread_mutex_destroy(&p->lock);
         pthread_cond_destroy(&p->work);

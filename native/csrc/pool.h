@@ -14,7 +14,10 @@ sfl_pool *sfl_pool_new(unsigned threads);
  * nothing. One run at a time: a second caller waits. A child of fork() starts threads of its own. */
 void sfl_pool_run(sfl_pool *pool, sfl_part_fn *run, const void *job, unsigned parts);
 
-/* Ends the threads. */
+/* Ends the threads, when the run is over that is under way; another run starts them again. */
+void sfl_pool_close(sfl_pool *pool);
+
+/* Ends the threads; no run may be under way. */
 void sfl_pool_free(sfl_pool *pool);
 
 #endif

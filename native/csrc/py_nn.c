@@ -140,6 +140,16 @@ static PyObject *nn_pool(PyObject *Py_UNUSED(module), PyObject *threads_arg)
     return capsule;
 }
 
+static PyObject *nn_close(PyObject *Py_UNUSED(module), PyObject *capsule)
+{
+    sfl_pool *pool = PyCapsule_GetPointer(capsule, POOL);
+    if (!pool) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    sfl_pool_close(pool);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
 typedef struct {
     PyObject *steps, *kept; /* the tuple of capsules, and the pool's: they live as long */
     sfl_pool *pool;         /* NULL: the caller's thread alone */
@@ -343,6 +353,7 @@ PyMethodDef sfl_nn_methods[] = {
     {"nn_step", nn_step, METH_VARARGS,
      PyDoc_STR("nn_step(backend, kind, buffers, sizes, numbers, parts, /)\n--\n\nOne checked kernel call.")},
     {"nn_pool", nn_pool, METH_O, PyDoc_STR("nn_pool(threads, /)\n--\n\nThreads that sleep until a program runs.")},
+    {"nn_close", nn_close, METH_O, PyDoc_STR("nn_close(pool, /)\n--\n\nEnd the threads until the next run.")},
     {"nn_program", nn_program, METH_VARARGS,
      PyDoc_STR("nn_program(steps, pool, /)\n--\n\nSteps in order; their parts on a pool, or None.")},
     {"nn_run", nn_run, METH_O, PyDoc_STR("nn_run(program, /)\n--\n\nRun all steps, without the interpreter's lock.")},

@@ -31,7 +31,7 @@ class Row:
     backend: str
     algorithm: str
     expected: float
-    """Seconds, by the cost model."""
+    """Seconds on one thread, by the cost model."""
     reason: str
     seconds: float | None = None
     """As `Session.profile` measured them."""

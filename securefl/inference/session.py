@@ -76,6 +76,12 @@ class Session:
         self._run = _joined(self._plan, self._pool)
         self.creation_seconds = perf_counter() - began
 
+    def close(self) -> None:
+        """End the threads now, and not with the session; another run starts them again."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.close()
+
     @property
     def inputs(self) -> dict[str, Spec]:
         """Names, shapes and dtypes that `run` wants."""

@@ -178,7 +178,7 @@ def check(name: str, arguments: Arguments, *, refused: bool = False) -> None:
 
 def test_every_function_is_here() -> None:
     functions = {name for name in vars(_native) if not name.startswith("__")}
-    steps = {"nn_step", "nn_pool", "nn_program", "nn_run", "nn_places", "nn_feed"}  # test_fuzz_nn.py
+    steps = {"nn_step", "nn_pool", "nn_close", "nn_program", "nn_run", "nn_places", "nn_feed"}  # test_fuzz_nn.py
     assert functions - steps - {name for name in functions if name.endswith("_backends")} == set(SIGNATURES)
 
 

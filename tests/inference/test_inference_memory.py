@@ -71,24 +71,26 @@ def taken(session: Session, given_: dict[str, np.ndarray]) -> int:
     return peak - before
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_a_run_into_given_arrays_allocates_nothing(precision: str) -> None:
+def test_a_run_into_given_arrays_allocates_nothing(precision: str, threads: int) -> None:
     """But for the tuples and dicts of the call itself; what the kernels need of C is checked in tests/native."""
     model = trained(0)
-    session = Session(din_graph(model.submodel(), 64, 50), precision=precision)
+    session = Session(din_graph(model.submodel(), 64, 50), threads, precision=precision)
     assert session.memory.arena > 100_000
     assert taken(session, dict(zip(("target", "history"), samples(model, 64, 50), strict=True))) < 2000
     b = residual_net(0, 3, (48, 48), 1)
-    session = Session(b.graph(b.out), precision=precision)  # type: ignore[attr-defined]
+    session = Session(b.graph(b.out), threads, precision=precision)  # type: ignore[attr-defined]
     assert session.memory.arena > 100_000
     assert taken(session, b.given()) < 2000
 
 
-def test_the_interpreters_lock_is_free_during_a_run() -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_interpreters_lock_is_free_during_a_run(threads: int) -> None:
     """Nobody else is given the lock for a minute unless it is let go of: the session must have done so."""
     nodes = (Node("MatMul", ("x", "w"), ("y",)),)
     graph = Graph(nodes, {"x": Spec((2000, 1000))}, ("y",), {"w": np.ones((1000, 1000), np.float32)}).with_specs()
-    session = Session(graph)
+    session = Session(graph, threads)
     given_ = session.example()
     session.run(given_)
     started, finished = threading.Event(), threading.Event()

@@ -59,6 +59,8 @@ def test_image_nets(nets: ModuleType, instructions: str, net: str) -> None:
     assert {row.backend for row in session.plan()} == {"native"}
     assert session.conversions == 1
     assert session.memory.arena < session.memory.activations / 2
+    shared = Session(load_onnx(content), 2, instructions=instructions)
+    assert shared.run(inputs)["output"].tobytes() == session.run(inputs)["output"].tobytes()
 
 
 @pytest.mark.slow
@@ -73,5 +75,7 @@ def test_din_as_it_is_usually_exported(nets: ModuleType, instructions: str, batc
     session = Session(graph, instructions=instructions, skip_padding=skip_padding)
     assert far(session.run(inputs)["output"], wanted) < 1e-4
     assert [node.op for node in session.rewritten.nodes].count("Attention") == 1
+    shared = Session(graph, 2, instructions=instructions, skip_padding=skip_padding)
+    assert shared.run(inputs)["output"].tobytes() == session.run(inputs)["output"].tobytes()
     factored = to_onnx(rewrite(graph, ALGEBRA)[0]).SerializeToString()
     assert far(by_onnxruntime(factored, inputs), wanted) < 1e-4

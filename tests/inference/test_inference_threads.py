@@ -14,7 +14,7 @@ from dins import samples, trained
 from test_inference_images import residual_net
 
 from native import nn
-from securefl.inference import Session, din_graph
+from securefl.inference import Graph, Node, Session, Spec, din_graph
 from securefl.inference.backends.native import backend
 
 
@@ -79,6 +79,39 @@ def test_threads_sleep_between_runs_and_end_with_the_session() -> None:
     del session
     gc.collect()
     assert tasks() == before
+
+
+def test_threads_that_were_closed_start_again() -> None:
+    net = residual_net(3, 3, (16, 16), 1)
+    given, before = net.given(), tasks()
+    session = Session(net.graph(net.out), 3)  # type: ignore[attr-defined]
+    session.close()
+    wanted = session.run(given)
+    session.close()
+    session.close()
+    assert tasks() == before
+    assert same(session.run(given), wanted)
+    assert tasks() == before + 2
+
+
+def test_what_is_too_short_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    reasons = {}
+    for size in (64, 1 << 22):
+        graph = Graph((Node("Sigmoid", ("a",), ("y",)),), {"a": Spec((size,))}, ("y",), {}).with_specs()
+        (row,) = Session(graph, 2, calibrate=False).plan()
+        reasons[size] = row.reason
+    assert reasons == {64: "too short to share", 1 << 22: "2 threads"}
+
+
+@pytest.mark.parametrize("op", ["Relu", "Sigmoid", "Tanh", "Softmax", "Add", "Sub", "Mul"])
+@pytest.mark.parametrize("shape", [(1, 333), (7, 3, 11), (2, 129)])
+@pytest.mark.parametrize("threads", [2, 5])
+def test_functions_are_the_same(op: str, shape: tuple[int, ...], threads: int, instructions: str) -> None:
+    names = ("a", "b") if op in ("Add", "Sub", "Mul") else ("a",)
+    graph = Graph((Node(op, names, ("y",)),), dict.fromkeys(names, Spec(shape)), ("y",), {}).with_specs()
+    one, several = (Session(graph, n, instructions=instructions, rewrite=False) for n in (1, threads))
+    assert same(one.run(one.example()), several.run(one.example()))
 
 
 def test_sessions_with_threads_run_from_several_threads() -> None:

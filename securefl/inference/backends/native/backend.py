@@ -41,10 +41,12 @@ class NativeBackend:
         """The cheapest algorithm on one thread, by the cost model: it is the same for any number of threads."""
         choice = LOWERINGS[node.op].cost(self._context(graph), node)
         parts = self._parts(choice)
-        if parts == 1:
+        if not self._options.pool or choice.seconds == 0:
             return choice
         scratch = 4 * replace(self._kernels, parts=parts).scratch_of_all(choice.scratch // 4)
-        return replace(choice, scratch=scratch, reason=", ".join(filter(None, (choice.reason, f"{parts} threads"))))
+        return replace(
+            choice, scratch=scratch, reason=", ".join(filter(None, (choice.reason, _sharing(choice, parts))))
+        )
 
     def _parts(self, choice: Choice) -> int:
         pool = self._options.pool
@@ -67,3 +69,9 @@ class NativeBackend:
                 raise ModelError(f"{node}: {error}") from None
             operations.append(Operation(str(node), choice, Program(steps, self._options.pool).run, steps))
         return operations
+
+
+def _sharing(choice: Choice, parts: int) -> str:
+    if parts > 1:
+        return f"{parts} threads"
+    return "too short to share" if choice.divisible else "not shared"
