@@ -93,13 +93,15 @@ def dropout(subject: Subject) -> Finding:
     verdict: Verdict = "pass" if abort <= RISKY_ABORT else "warn" if abort <= LIKELY_ABORT else "fail"
     bearable = bearable_dropout(config)
     n, spare = config.cohort.clients, config.cohort.clients - config.min_survivors
+    lost = n * config.cohort.dropout
+    digits = 1 if 0 < lost < 10 else 0
     return Finding(
         id="dropout",
         title="Dropout margin",
         verdict=verdict,
         value=Figure("a round opens nothing", abort, "probability", "exact", "dropout"),
-        says=f"At {config.cohort.dropout:.0%} loss {n * config.cohort.dropout:.0f} of {n} clients vanish on average; "
-        f"{spare} may. One round in 100 fails at {bearable:.1%} loss.",
+        says=f"At {config.cohort.dropout:.0%} loss {lost:.{digits}f} of {n} clients vanish on average; {spare} "
+        f"may. One round in 100 fails at {bearable:.1%} loss.",
         change=()
         if verdict == "pass"
         else (

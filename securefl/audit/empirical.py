@@ -59,7 +59,7 @@ def attack(
     chosen = secrets.randbits(48) if seed is None else seed
     held, absent = (_claims(how, rounds, trials, world, chosen, sampler) for world in (True, False))
     seen = []
-    for k, name in ((rounds, "every"), (0, "none")):
+    for k, name in ((rounds, "all"), (0, "none")):
         counts = int((held == k).sum()), int((absent == k).sum())
         event = f"claimed in {name} of {rounds} rounds"
         seen += [(*counts, f"{event}, for held"), (*counts[::-1], f"{event}, for not held")]
