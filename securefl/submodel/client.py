@@ -42,6 +42,8 @@ class SubmodelLimits:
     min_row_floor: int = 1
     max_cells: int = 1 << 28
     max_union: int = 1 << 24
+    min_noise: float = 0.0
+    """Deviation of the noise over the radius of the ball, at least; 0 takes part in exact sums too."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -161,6 +163,11 @@ class SubmodelClient(Participant):
         if plan.row_floor < own.min_row_floor or plan.union_plan.cells > own.max_cells:
             raise FaultyServerError(
                 f"the plan is refused: row floor at least {own.min_row_floor}, at most {own.max_cells} cells"
+            )
+        noise = 0.0 if plan.noise is None else plan.noise.multiplier
+        if noise < own.min_noise:
+            raise FaultyServerError(
+                f"the plan is refused: noise of {noise:.3g} times an update's radius; at least {own.min_noise:g}"
             )
         try:
             check_maps(plan, self._maps)

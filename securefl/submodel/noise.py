@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from math import isqrt
+from math import isqrt, sqrt
 from typing import Annotated
 
 import msgspec
@@ -32,6 +32,11 @@ class UpdateNoise(Message, frozen=True):
     """L2 norm at most of all integers of one client together, dense and rows, after rounding."""
     variance: Annotated[int, msgspec.Meta(ge=1, le=1 << 38)]
     """Of the noise in every opened number, at least."""
+
+    @property
+    def multiplier(self) -> float:
+        """Deviation over radius."""
+        return sqrt(self.variance) / self.radius
 
     def share(self, honest: int) -> dp.Skellam:
         """What one client adds to a number, if `honest` such shares are sure to be in its sum."""

@@ -101,6 +101,21 @@ def test_a_run_goes_on_to_the_same_model(reference: Path, tmp_path: Path, after:
     assert summary.rounds == 6
 
 
+def test_a_run_with_noise_goes_on_to_the_same_model_with_masks_and_without(tmp_path: Path) -> None:
+    noise = {
+        "privacy.noise_multiplier": 1.0, "training.strategy": "FedAvg", "training.quantization_bits": 10,
+        "secagg.colluders": 0, "cohort.rounds": 4, "privacy.response": "3/4", "privacy.honest_claimants": 1,
+    }  # fmt: skip
+    summary = go(tmp_path / "whole", plain=True, **noise)
+    with pytest.raises(Stop):
+        go(tmp_path / "run", progress=StopAfter(3), **noise)
+    assert go(tmp_path / "run", **noise).exact
+    assert model(tmp_path / "run") == model(tmp_path / "whole")
+    assert metrics(tmp_path / "run") == metrics(tmp_path / "whole")
+    spent = [record.epsilon_sums_spent or 0.0 for record in summary.per_round]
+    assert 0 < spent[0] <= spent[1] <= spent[2] <= spent[3] < float("inf")
+
+
 def test_a_killed_process_is_taken_up_bit_for_bit(secure: Path, tmp_path: Path) -> None:
     """SIGKILL while round 4 or 5 is on its way, checkpoint after 4: whatever was being written is whole or gone."""
     folder, ledger = tmp_path / "run", tmp_path / "ledger.db"

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rounds import CATEGORY_OF, DENSE, EVERYTHING, TRUTH, agree, indices, make_client, make_plan, play
 
 import dp
-from securefl.errors import ConfigurationError, LocalProtocolError, TooFewSurvivorsError
+from securefl.errors import ConfigurationError, FaultyServerError, LocalProtocolError, TooFewSurvivorsError
 from securefl.secagg import Aborted
 from securefl.secagg.messages import MaskedInput, Unmasking
 from securefl.submodel import (
@@ -25,6 +25,7 @@ from securefl.submodel import (
     Downloaded,
     Quantization,
     QuantizedUpdate,
+    SubmodelLimits,
     SubmodelPlan,
     Table,
     UpdateNoise,
@@ -271,3 +272,14 @@ def test_a_release_is_that_of_the_whole_model() -> None:
 def test_plans_with_and_without_noise_have_different_hashes() -> None:
     hashes = Counter(plan.hash for plan in (noisy(), noisy(noise=None), noisy(noise=UpdateNoise(60, 901))))
     assert max(hashes.values()) == 1
+
+
+def test_a_client_takes_no_less_noise_than_it_wants() -> None:
+    """The round's is of deviation 30 in a ball of 60."""
+    for plan, least, refused in ((noisy(), 0.5, False), (noisy(), 0.51, True), (noisy(noise=None), 0.1, True)):
+        client = make_client(1, EIGHT[1], 8, submodel_limits=SubmodelLimits(min_noise=least))
+        played = play(plan, 4, EIGHT, clients={1: client})
+        assert played.outcome is None
+        assert (1 in played.errors) == refused
+        if refused:
+            assert played.refused(1, FaultyServerError, "the plan is refused: noise of ", after=0)
