@@ -48,7 +48,8 @@ class Curve:
 
 def curves(runs: Runs) -> list[Curve]:
     """What there is to draw of one run, or of several together; a picture without points is left out."""
-    pictures = (_auc(runs), _loss(runs), _bytes(runs), _survivors(runs), _union(runs), _seconds(runs), _epsilon(runs))
+    measured = (_auc(runs), _loss(runs), _bytes(runs), _survivors(runs), _union(runs), _seconds(runs))
+    pictures = (*measured, _epsilon(runs), _epsilon_of_sums(runs))
     return [curve for curve in pictures if any(line.points for line in curve.lines)]
 
 
@@ -106,6 +107,13 @@ def _epsilon(runs: Runs) -> Curve:
     says = "Epsilon of one item, of the client that was invited most often; from the claims alone."
     reference = None if ever is None or not isfinite(ever) else ("ever", ever)
     return Curve("epsilon", "What claims have revealed", says, lines, numbers.epsilon, reference)
+
+
+def _epsilon_of_sums(runs: Runs) -> Curve:
+    masked = {name: run for name, run in runs.items() if not run.plain}
+    lines = _lines(masked, lambda record: record.epsilon_sums_spent)
+    says = "Epsilon of the updates of the client that was invited most often, from the noise of the sums alone."
+    return Curve("epsilon-sums", "What sums have revealed", says, lines, numbers.epsilon)
 
 
 def title(run: RunSummary) -> str:

@@ -76,6 +76,20 @@ def test_every_curve_is_drawn_and_described_aloud(run: RunSummary) -> None:
     assert "down " in labels[2]
 
 
+def test_sums_with_noise_have_a_curve_and_a_number(run: RunSummary) -> None:
+    records = [replace(record, epsilon_sums_spent=2.5 * record.round) for record in judged(run).per_round]
+    privacy = dict(run.settings["privacy"]) | {"delta": 1e-5}  # type: ignore[call-overload]  # a table
+    noisy = replace(run, per_round=records, settings=run.settings | {"privacy": privacy})
+    last = Outline(render_training({"first": noisy})).values("aria-label")[-1]
+    assert last.startswith("What sums have revealed: first 2.50 in round 1, 12.50 in round 5")
+    out = io.StringIO()
+    Console(file=out, width=300).print(training_table(noisy))
+    assert "sums: 12.50 a client at delta 1e-05, union: exact" in out.getvalue()
+    assert "unbounded" not in out.getvalue()
+    hidden = replace(noisy, plain=True)
+    assert "What sums have revealed" not in render_training({"first": hidden})
+
+
 def test_runs_beside_each_other_have_a_line_each(run: RunSummary, aborted: RunSummary) -> None:
     both = variants(run, aborted)["two"]
     drawn = {curve.name: curve for curve in curves.curves(both)}
