@@ -1,32 +1,8 @@
-/* The inference kernels without Python: matrix product, activations, convolution and Winograd beside plain loops.
+/* The inference kernels without Python: matrix product, convolution and Winograd here, and what nn_check.h names.
  * For machines that only an emulator has here. Prints what was checked; exits with 1 where something differs. */
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "nn.h"
+#include "nn_check.h"
 
 enum { CHANNELS = 19, FILTERS = 13, SIDE = 11 };
-
-static float random_float(void)
-{
-    static uint32_t state = 1;
-    state = state * 1664525 + 1013904223;
-    return (float)(state >> 8) / (1 << 23) - 1;
-}
-
-static float *randoms(size_t count)
-{
-    float *x = malloc(4 * count);
-    for (size_t i = 0; i < count; i++) x[i] = random_float();
-    return x;
-}
-
-static int near(const char *what, const sfl_nn_backend *b, double worst, double allowed)
-{
-    printf("%s %s: %.1e\n", b->name, what, worst);
-    return worst > allowed;
-}
 
 static int check_linear(const sfl_nn_backend *b, size_t rows, size_t depth, size_t columns)
 {
@@ -93,7 +69,8 @@ int main(void)
     int failed = 0;
     for (const sfl_nn_backend *const *b = sfl_nn_backends; *b; b++) {
         if (!(*b)->usable()) continue;
-        failed |= check_linear(*b, 23, 37, 41) | check_linear(*b, 1, 70, 130) | check_conv(*b);
+        failed |= check_linear(*b, 23, 37, 41) | check_linear(*b, 1, 70, 130) | check_conv(*b) | check_layers(*b) |
+                  check_windows(*b);
     }
     return failed;
 }
