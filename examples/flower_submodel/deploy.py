@@ -60,8 +60,8 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         self.end(list(self._running), signal.SIGTERM)
 
-    def start(self, name: str, *command: str) -> subprocess.Popen[bytes]:
-        """Start a program of this environment."""
+    def start(self, name: str, *command: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a program of this environment, with more variables if it takes any."""
         program = str(Path(sys.executable).parent / command[0])
         with (self._folder / f"{name}.log").open("wb") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603
@@ -69,7 +69,7 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=self._environment,
+                env=self._environment | environment,
                 start_new_session=True,
             )
         return self._running[name]
@@ -87,6 +87,10 @@ class Processes:
                     "", lambda: all(head.poll() is not None for head in heads) and not any(map(alive, family)), 10
                 )
                 return
+
+    def process(self, name: str) -> subprocess.Popen[bytes]:
+        """A program that was started and not ended."""
+        return self._running[name]
 
     def check(self) -> None:
         """Raise `RuntimeError` with the end of its log if a program has failed."""
@@ -151,16 +155,16 @@ def _write_key(path: Path, key: ec.EllipticCurvePrivateKey, form: serialization.
         file.write(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
 
 
-def make_nodes(folder: Path) -> None:
+def make_nodes(folder: Path, nodes: int) -> None:
     """For each node: a key that Flower knows it by, a folder of its own, and the registry of all identities."""
     identities = []
-    for number in range(NODES):
+    for number in range(nodes):
         key = ec.generate_private_key(ec.SECP384R1())
         _write_key(folder / f"node{number}.key", key, serialization.PrivateFormat.OpenSSH)
         public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
         (folder / f"node{number}.pub").write_bytes(public)
         identities.append(NodeStore.create(folder / f"node{number}"))
-    for number in range(NODES):
+    for number in range(nodes):
         write_registry(folder / f"node{number}" / "registry.txt", identities)
 
 
@@ -188,13 +192,44 @@ def listening(port: int) -> bool:
         return one.connect_ex(("127.0.0.1", port)) == 0
 
 
+class Deployment:
+    """A SuperLink that listens, and nodes to come: each is registered, then started."""
+
+    def __init__(self, folder: Path, processes: Processes, port: int) -> None:
+        self.folder, self.processes, self._port = folder, processes, port
+
+    def register(self, number: int) -> None:
+        """Let the SuperLink know a node's key."""
+        key = f"{self.folder}/node{number}.pub"
+        if (done := self.processes.start("register", "flwr", "supernode", "register", key, "here")).wait(60):
+            raise RuntimeError(f"{done.returncode}: {self.processes.text('register')}")
+
+    def start(self, number: int, *options: str, config: str = "", **environment: str) -> subprocess.Popen[bytes]:
+        """Start a node's SuperNode. `config`: more of its node-config."""
+        here = f"partition-id={number} num-partitions={NODES} securefl-home='{self.folder}/node{number}' {config}"
+        command = [
+            "flower-supernode",
+            f"--superlink=127.0.0.1:{self._port}",
+            f"--root-certificates={self.folder}/ca.pem",
+            f"--auth-supernode-private-key={self.folder}/node{number}.key",
+            "--host=127.0.0.1",
+            f"--port={free_ports(1)[0]}",
+            f"--node-config={here.strip()}",
+        ]
+        return self.processes.start(f"supernode{number}", *command, *options, **environment)
+
+    def run(self, app: Path, configuration: str) -> subprocess.Popen[bytes]:
+        """`flwr run` of an app, as the program "run"."""
+        return self.processes.start("run", "flwr", "run", str(app), "here", "--stream", "--run-config", configuration)
+
+
 @contextmanager
-def deployment(folder: Path) -> Iterator[Processes]:
-    """A SuperLink with its nodes, all of them known to it."""
+def deployment(folder: Path, nodes: int = NODES) -> Iterator[Deployment]:
+    """A SuperLink; keys and folders for nodes. Whatever was started has ended when the block ends."""
     folder.mkdir(parents=True, exist_ok=True)
     make_certificates(folder)
-    make_nodes(folder)
-    port, *runtime = free_ports(1 + NODES)
+    make_nodes(folder, nodes)
+    (port,) = free_ports(1)
     home = folder / "flwr"
     home.mkdir()
     connection = f'address = "127.0.0.1:{port}"\nroot-certificates = "{folder}/ca.pem"\n'
@@ -207,27 +242,7 @@ def deployment(folder: Path) -> Iterator[Processes]:
         where = ["--host=127.0.0.1", f"--port={port}", "--disable-runtime-dependency-installation"]
         processes.start("superlink", "flower-superlink", *where, *tls, "--enable-supernode-auth")
         wait_until("the SuperLink does not listen", lambda: listening(port), 60)
-        for number in range(NODES):
-            register = processes.start(
-                "register", "flwr", "supernode", "register", f"{folder}/node{number}.pub", "here"
-            )
-            if register.wait(60):
-                raise RuntimeError(processes.text("register"))
-        for number in range(NODES):
-            processes.start(f"supernode{number}", "flower-supernode", *_node(folder, number, port, runtime[number]))
-        yield processes
-
-
-def _node(folder: Path, number: int, port: int, runtime: int) -> Sequence[str]:
-    config = f"partition-id={number} num-partitions={NODES} securefl-home='{folder}/node{number}'"
-    return [
-        f"--superlink=127.0.0.1:{port}",
-        f"--root-certificates={folder}/ca.pem",
-        f"--auth-supernode-private-key={folder}/node{number}.key",
-        "--host=127.0.0.1",
-        f"--port={runtime}",
-        f"--node-config={config}",
-    ]
+        yield Deployment(folder, processes, port)
 
 
 def settings(folder: Path, data: str, deadline: float) -> str:
@@ -258,18 +273,14 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends, too
     folder = options.folder.absolute()
     began = time.monotonic()
-    with deployment(folder) as processes:
+    with deployment(folder) as made:
+        processes = made.processes
+        for number in range(NODES):
+            made.register(number)
+        for number in range(NODES):
+            made.start(number)
         print(f"SuperLink and {NODES} SuperNodes are up after {time.monotonic() - began:.0f} s")
-        run = processes.start(
-            "run",
-            "flwr",
-            "run",
-            str(APP),
-            "here",
-            "--stream",
-            "--run-config",
-            settings(folder, options.data, options.deadline),
-        )
+        run = made.run(APP, settings(folder, options.data, options.deadline))
 
         def saved(number: int) -> bool:
             processes.check()

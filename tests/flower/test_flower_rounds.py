@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from grid import FakeGrid, error_reply, make_grid
 
-from securefl.engine.flower import FOLDER, Global, Part, SecureClient, SecureRound, Terms, secure_round
+from securefl.engine.flower import FOLDER, Global, Part, SecureClient, SecureRound, Terms, client, secure_round
 from securefl.engine.flower.sleep import SESSION
 from securefl.errors import TooFewSurvivorsError
 from securefl.secagg import Limits
@@ -134,6 +136,22 @@ def test_a_round_that_cannot_finish_says_so() -> None:
     assert not any(SESSION.encode() in node.state for node in world.grid.nodes.values())
 
 
+def dies_answering(world: World, number: int, message: Message) -> None:
+    """The node's process is killed when its answer is made and has not left; what its folder holds is all there is."""
+    if not (pid := os.fork()):
+        client.answer = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        world.grid.nodes[number].handle(message)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+def known_answers(folder: Path) -> dict[int, int]:
+    """The permanent answers in a node's folder."""
+    with SqliteMemo(folder / "memo.sqlite", "self") as memo:
+        answers = memo.recall(np.arange(clear.ITEMS))
+    return {index: answer for index, answer in enumerate(answers.tolist()) if answer >= 0}
+
+
 def test_d6_a_restarted_node_neither_answers_twice_nor_draws_anew(tmp_path: Path) -> None:
     plan = clear.make_plan(response=clear.SEVEN_EIGHTHS)
     world = World(tmp_path)
@@ -149,17 +167,15 @@ def test_d6_a_restarted_node_neither_answers_twice_nor_draws_anew(tmp_path: Path
     for _ in range(3):
         result = world.play(plan)
         assert world.is_exact(result)
-        with SqliteMemo(tmp_path / "3" / "memo.sqlite", "self") as memo:
-            now = {int(i): int(memo.recall(clear.indices([i]))[0]) for i in range(clear.ITEMS)}
-        known = {index: answer for index, answer in answers.items() if answer >= 0}
-        assert {index: now[index] for index in known} == known
+        now = known_answers(tmp_path / "3")
+        assert {index: now[index] for index in answers} == answers
         answers = now
         for node in world.grid.nodes.values():
             node.restart()
         reply = world.grid.nodes[103].handle(replayed[-1])
         assert reply.has_error()
         assert "not in" in reply.error.reason
-    assert any(answer >= 0 for answer in answers.values())
+    assert answers
 
 
 def test_a3_memory_restored_from_before_an_answer_is_refused(tmp_path: Path) -> None:
@@ -178,6 +194,47 @@ def test_a3_memory_restored_from_before_an_answer_is_refused(tmp_path: Path) -> 
     reply = node.handle(asked[0])
     assert reply.has_error()
     assert "resumed before" in reply.error.reason
+
+
+@pytest.mark.parametrize("step", ["RoundInvitation", "Survivors"])
+def test_d6_a_killed_process_answers_a_message_never_again(step: str, tmp_path: Path) -> None:
+    """Nor with the memory it had before: another answer, to a list of other survivors, would open what it masked."""
+    plan, reasons = clear.make_plan(response=clear.SEVEN_EIGHTHS), list[str]()
+    world = World(tmp_path)
+
+    def kills(node: int, name: str, message: Message) -> Any:
+        if (node, name) == (103, step) and not reasons:
+            dies_answering(world, node, message)
+            reply = world.grid.nodes[node].handle(message)
+            reasons.append(reply.error.reason if reply.has_error() else "")
+            return error_reply
+        return None
+
+    world.grid.fault = kills
+    result = world.play(plan)
+    assert ("used before" if step == "RoundInvitation" else "resumed before") in reasons[0]
+    assert world.is_exact(result)
+    assert len(world.play(plan).survivors) == 5
+
+
+def test_d6_a_killed_process_draws_no_answer_anew(tmp_path: Path) -> None:
+    plan, before = clear.make_plan(response=clear.SEVEN_EIGHTHS), list[dict[int, int]]()
+    world = World(tmp_path)
+
+    def kills(node: int, name: str, message: Message) -> Any:
+        if (node, name) == (103, "UnionAnnounced") and not before:
+            dies_answering(world, node, message)
+            before.append(known_answers(tmp_path / "3"))
+            return "lost"
+        return None
+
+    world.grid.fault = kills
+    assert world.play(plan).survivors == {101, 102, 104, 105}
+    assert before[0], "drawn, and on disk, before its claim left"
+    for _ in range(3):
+        assert len(world.play(plan).survivors) == 5
+        now = known_answers(tmp_path / "3")
+        assert {index: now[index] for index in before[0]} == before[0]
 
 
 def test_a_late_message_of_another_session_disturbs_nothing() -> None:
