@@ -1,0 +1,1 @@
+"""Plain sums over nodes that are wrong on purpose."""
