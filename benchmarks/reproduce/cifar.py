@@ -80,6 +80,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1500)
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--rates", default="0.01", help="first rates for both; each is judged at its best")
+    parser.add_argument("--only", choices=BOTH, help="train this strategy alone: for a rate that the other cannot take")
     parser.add_argument("--finished", action="store_true", help="train nothing, report what there is")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--curves", type=Path, help="write the curves that the plot is drawn from here")
@@ -112,7 +113,7 @@ def train(asked: argparse.Namespace, kept: Kept, seed: int, rate: float) -> None
         return Run(Pictures(asked.data, seed), name, Alternating(turn, SPANS), course, seed)
 
     for goal in [*range(IN_TURN, asked.rounds, IN_TURN), asked.rounds]:
-        for name in BOTH:
+        for name in [asked.only] if asked.only else BOTH:
             kept.curve(label(name, rate, seed), goal, lambda name=name: make(name))
     kept.forget()
 
