@@ -25,13 +25,17 @@ def row_anonymity(subject: Subject) -> Finding:
     shrinks = _shrinks(subject, floor)
     readable = 0.0 if config.noisy else lone
     verdict = _verdict(honest, readable, up, shrinks)
+    least = Figure("honest claimants of a row that goes up", honest, "clients", "lower", "row-up")
+    share_up = Figure("share of the union's rows that go up", up, "share", "estimate", "row-up")
     claimants = float(response.q1 + (n - 1) * response.q0)
     return Finding(
         id="row-anonymity",
         title="Anonymity of a row",
         verdict=verdict,
-        value=Figure("honest claimants of a row that goes up", honest, "clients", "lower", "row-up"),
-        says=_says(honest, lone) + (" The sums carry noise: see central-noise." if config.noisy else ""),
+        value=least if up else share_up,
+        says=_says(honest, lone) + (" The sums carry noise: see central-noise." if config.noisy else "")
+        if up
+        else f"No row goes up: none reaches {floor} claimants of {n} clients.",
         change=_change(honest, readable, up),
         figures=(
             Figure("row floor with nobody lost", floor, "clients", "exact", "row-up"),
@@ -39,7 +43,7 @@ def row_anonymity(subject: Subject) -> Finding:
             Figure("one holder: the sum is its update", _lone(response), "probability", "exact", "lone"),
             Figure("one holder: a claimant is it", _posterior(response, n), "probability", "exact", "rr-posterior"),
             Figure("a row's sum is one client's update", lone, "share", "estimate", "lone"),
-            Figure("share of the union's rows that go up", up, "share", "estimate", "row-up"),
+            *([share_up] if up else []),
             Figure("losses leave a row too few claimants", shrinks, "probability", "upper", "row-shrinks"),
         ),
     )  # fmt: skip
@@ -65,7 +69,7 @@ def _shrinks(subject: Subject, floor: int) -> float:
 
 
 def _verdict(honest: int, lone: float, up: float, shrinks: float) -> Verdict:
-    if honest < 2:
+    if honest < 2 or not up:
         return "fail"
     return "warn" if lone > MOSTLY_LONE or up < MOSTLY_OUT or shrinks > SHRINKS else "pass"
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from subjects import configured, figure, subject
 
 from securefl.audit import Audit, Finding, arithmetic, audit, claims, collusion, rows, sources, union
-from securefl.config import abort_probability, override
+from securefl.config import abort_probability, override, validate
 from securefl.errors import ConfigurationError
 
 Audited = Callable[[str], Audit]
@@ -128,6 +128,16 @@ def test_d2_a_cohort_of_one_or_two_is_refused(clients: int) -> None:
 def test_d2_a_cohort_that_losses_leave_nearly_alone_is_told() -> None:
     thin = collusion.cohort(subject(cohort__clients=10, secagg__threshold=3, secagg__colluders=2))
     assert (thin.verdict, thin.value.value) == ("warn", 2)
+
+
+def test_d1_a_floor_that_no_row_reaches_fails_as_a_run_refuses_it() -> None:
+    one = subject(cohort__clients=8, privacy__honest_claimants=20)
+    found = rows.row_anonymity(one)
+    assert (found.verdict, found.value.name, found.value.value) == ("fail", "share of the union's rows that go up", 0)
+    assert found.says == "No row goes up: none reaches 20 claimants of 8 clients."
+    assert found.change[0].startswith("privacy.honest_claimants: lower it")
+    with pytest.raises(ConfigurationError, match="make a row floor of 20, which 8 clients never reach"):
+        validate(one.config)
 
 
 def test_d1_the_row_floor_of_a_lying_server_counts_claimants_it_could_invent() -> None:
