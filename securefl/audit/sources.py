@@ -21,9 +21,10 @@ EXACT = "a total that two neighbouring inputs do not share: probability 1 under 
 
 def central_noise(subject: Subject) -> Finding:
     """An exact sum has no finite epsilon, whatever the claims hide; and what a finite one would take."""
+    honest = max(0, subject.config.min_survivors - subject.config.colluders)
     if subject.release is not None:
-        return _noisy(subject, subject.release)
-    honest, noise = max(0, subject.config.min_survivors - subject.config.colluders), _noise(subject)
+        return _noisy(subject, subject.release) if honest else _subtracted(subject)
+    noise = _noise(subject)
     return Finding(
         id="central-noise",
         title="Central noise",
@@ -67,6 +68,23 @@ def _noisy(subject: Subject, release: dp.Release) -> Finding:
             Figure("L1 sensitivity, with rounding", float(steps.l1), "steps", "upper", "noise-ball"),
             Figure("deviation of the noise, at least", sqrt(config.noise_variance), "steps", "lower", "noise-ball"),
         ),
+    )
+
+
+def _subtracted(subject: Subject) -> Finding:
+    """Noise of which every share may be a colluder's is no noise."""
+    config = subject.config
+    return Finding(
+        id="central-noise",
+        title="Central noise",
+        verdict="fail",
+        value=Figure(
+            "epsilon of the sums", inf, "nats", "exact", "noise-none", f"every share is a colluder's; {EXACT}"
+        ),
+        says=f"A sum opens with {config.min_survivors} clients in it, and {config.colluders} are assumed to collude: "
+        "no honest share of the noise is sure, and colluders subtract theirs.",
+        change=("secagg.min_survivors: use more than the colluders", "secagg.colluders: trust more of the clients"),
+        figures=(Figure("noise shares sure to be in a sum", 0, "clients", "lower", "honest-inputs"),),
     )
 
 

@@ -86,10 +86,11 @@ ODDS = ["15/16", "7/8", "3/4", "none", "union", "3/4,1/4,3/4,1/2", "1,1/2,1,0", 
     setting=st.sampled_from(["semi_honest", "malicious"]),
     bits=st.integers(8, 64),
     degree=st.sampled_from([None, 2]),
+    noise=st.sampled_from([0.0, 1e-9, 1.0, 1000.0]),
 )
 def test_any_configuration_that_means_something_is_audited(
     n: int, share: float, corrupt: float, odds: str, m: int, dropout: float, rounds: int, setting: str, bits: int,
-    degree: int | None,
+    degree: int | None, noise: float,
 ) -> None:  # fmt: skip
     config = configured(
         cohort__clients=n,
@@ -101,6 +102,7 @@ def test_any_configuration_that_means_something_is_audited(
         secagg__degree=degree,
         privacy__response=odds,
         privacy__honest_claimants=m,
+        privacy__noise_multiplier=noise,
     )
     check(audit(config, rounds=rounds))
 

@@ -110,6 +110,19 @@ def test_colluders_held_off_are_those_the_threshold_bears(n: int, t: int, c: int
         assert held == max([a for a in range(n) if least[a] <= t], default=0)
 
 
+@pytest.mark.parametrize(("colluders", "verdict"), [(3, "fail"), (5, "fail"), (2, "warn")])
+def test_d2_noise_of_which_every_share_may_be_a_colluders_bounds_nothing(colluders: int, verdict: str) -> None:
+    """3 of 8 clients open a sum."""
+    one = subject(
+        cohort__clients=8, secagg__threshold=2, secagg__min_survivors=3, secagg__colluders=colluders,
+        privacy__noise_multiplier=1.0,
+    )  # fmt: skip
+    found = sources.central_noise(one)
+    assert found.verdict == verdict
+    assert (found.value.value == inf) == (verdict == "fail")
+    assert figure(found, "noise shares sure to be in a sum") == max(0, 3 - colluders)
+
+
 @pytest.mark.parametrize("clients", [3, 4, 10])
 def test_d2_everyone_but_one_colluding_fails(clients: int) -> None:
     """A sum of one honest input is that input."""
