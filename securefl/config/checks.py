@@ -149,16 +149,16 @@ def _check_noise(config: Config) -> None:
             "training.strategy: FedSubAvg divides by how many clients hold a row, which a round with noise does not "
             "tell; use SubmodelAvg, FedAvg or FedProx, or privacy.noise_multiplier=0"
         )
-    radius, variance, fewest = config.noise_radius, config.noise_variance, _sure(config)
+    radius, variance, most = config.noise_radius, config.noise_variance, _widest(config)
     if radius < 2:
         raise ConfigurationError(
             f"privacy.clip_radius: {config.privacy.clip_radius:g} is {radius} steps of the quantization; use "
             f"{config.training.scale:g} or more"
         )
-    if radius > MAX_RADIUS or variance > min(MAX_VARIANCE, MAX_SHARE * fewest):
+    if radius > MAX_RADIUS or variance > most:
         raise ConfigurationError(
             f"privacy.noise_multiplier: noise of deviation {isqrt(variance)} steps is too wide to be drawn; use "
-            f"training.quantization_bits={config.training.quantization_bits - _spare_bits(radius, variance, fewest)}"
+            f"training.quantization_bits={config.training.quantization_bits - _spare_bits(radius, variance, most)}"
         )
 
 
@@ -184,9 +184,14 @@ def noise_reach(config: Config) -> int:
     return dp.Skellam(Fraction(config.noise_variance, _sure(config))).times(config.cohort.clients).reach
 
 
-def _spare_bits(radius: int, variance: int, fewest: int) -> int:
+def _widest(config: Config) -> int:
+    """The largest variance of which a client's share, and the shares of all clients together, can be reckoned with."""
+    fewest = _sure(config)
+    return min(MAX_VARIANCE, MAX_SHARE * fewest, MAX_VARIANCE * fewest // config.cohort.clients)
+
+
+def _spare_bits(radius: int, variance: int, most: int) -> int:
     """How many bits fewer bring the noise within what can be drawn: each halves the radius and the deviation."""
-    most = min(MAX_VARIANCE, MAX_SHARE * fewest)
     return next(bits for bits in count(1) if radius >> bits <= MAX_RADIUS and (variance >> 2 * bits) < most)
 
 

@@ -123,6 +123,18 @@ def test_d2_noise_of_which_every_share_may_be_a_colluders_bounds_nothing(collude
     assert figure(found, "noise shares sure to be in a sum") == max(0, 3 - colluders)
 
 
+def test_noise_of_more_clients_than_can_be_reckoned_with_is_refused_and_the_advice_is_one() -> None:
+    """Shares of 400 clients, sized for 2 that are sure."""
+    wide = {
+        "cohort__clients": 400, "privacy__honest_claimants": 2, "privacy__noise_multiplier": 0.5,
+        "privacy__clip_radius": 0.5, "training__scale": 0.002, "training__quantization_bits": 10,
+    }  # fmt: skip
+    with pytest.raises(ConfigurationError, match="too wide to be drawn; use") as caught:
+        audit(configured(**wide))
+    bits = int(str(caught.value).rpartition("=")[2])
+    audit(configured(**wide | {"training__quantization_bits": bits}))
+
+
 @pytest.mark.parametrize("clients", [3, 4, 10])
 def test_d2_everyone_but_one_colluding_fails(clients: int) -> None:
     """A sum of one honest input is that input."""
