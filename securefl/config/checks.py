@@ -156,9 +156,10 @@ def _check_noise(config: Config) -> None:
             f"{config.training.scale:g} or more"
         )
     if radius > MAX_RADIUS or variance > most:
+        bits = config.training.quantization_bits - _spare_bits(radius, variance, most)
         raise ConfigurationError(
             f"privacy.noise_multiplier: noise of deviation {isqrt(variance)} steps is too wide to be drawn; use "
-            f"training.quantization_bits={config.training.quantization_bits - _spare_bits(radius, variance, most)}"
+            + (f"training.quantization_bits={bits}" if bits >= 2 else "a larger training.scale or less noise")
         )
 
 

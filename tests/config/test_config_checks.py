@@ -302,6 +302,11 @@ def test_noise_too_wide_to_be_drawn_is_refused_and_the_advice_is_the_most_that_i
     assert "too wide to be drawn" in refusal(wider)
 
 
+def test_no_number_of_bits_is_advised_where_none_is_enough() -> None:
+    wide = NOISE | {"privacy__clip_radius": 1e6, "training__scale": 1e-6, "training__quantization_bits": 8}
+    assert refusal(configured(**wide)).endswith("; use a larger training.scale or less noise")
+
+
 def test_a_ring_that_noise_would_wrap_is_refused_with_the_bits_that_it_takes() -> None:
     config = configured(**NOISE, training__quantization_bits=12, secagg__ring_bits=20)
     better = advised(config, refusal(config))[0]
