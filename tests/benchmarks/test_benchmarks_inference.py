@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DIN = {f"din{width}_b{batch}_vs_{peer}" for width in (18, 64) for batch in (1, 256) for peer in ("ort", "mnn")}
+THREADS = {f"threads_{net}_speedup" for net in ("mobilenet", "squeezenet", "resnet18", "din18_b256", "din64_b256")}
 TARGETS = {
     "din": DIN | {"din_vs_rewritten_ort"},
     "images": {
@@ -18,6 +19,7 @@ TARGETS = {
         "resnet18_create_seconds",
         "resnet18_create_onnx_seconds",
     },
+    "threads": set(),
 }
 
 
@@ -32,4 +34,5 @@ def test_every_target_has_its_figure(family: str, tmp_path: Path) -> None:
     checks = {check["name"]: check for check in json.loads(file.read_text())["checks"]}
     with_floor = {name for name, check in checks.items() if check["floor"] is not None}
     assert {name for name in with_floor if not name.endswith("_difference")} == TARGETS[family]
+    assert {name for name in checks if name.endswith("_speedup")} == (THREADS if family == "threads" else set())
     assert all(check["value"] >= 0 for check in checks.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +175,14 @@ def test_a_prepared_file_gives_the_same(tmp_path: Path, precision: str) -> None:
     again = load_prepared(tmp_path / "net")
     assert (again.run(given_)[b.out] == session.run(given_)[b.out]).all()  # type: ignore[attr-defined]
     assert not any(array.flags.writeable for array in again.prepared.values() if array.size)
+    assert all(isinstance(memory_of(array), mmap.mmap) for array in again.prepared.values() if array.size)
+
+
+def memory_of(array: object) -> object:
+    """What a chain of views begins with."""
+    while isinstance(array, np.ndarray | memoryview):
+        array = array.base if isinstance(array, np.ndarray) else array.obj
+    return array
 
 
 def test_a_prepared_file_works_with_other_instructions(tmp_path: Path, instructions: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from test_inference_images import Builder, near
@@ -83,6 +85,21 @@ def test_a_perceptron_is_its_layers() -> None:
     graph = Graph(tuple(nodes), {"x": Spec((4, 20))}, ("y",), constants).with_specs()
     assert ops(rewrite(graph)[0]) == ["Linear", "Linear", "Linear", "Softmax"]
     same(graph)
+
+
+@pytest.mark.parametrize("rows", [1, 6])
+def test_a_perceptron_of_int8_is_close_and_a_quarter(rows: int, instructions: str) -> None:
+    sizes, constants, nodes = (64, 96, 80, 3), dict[str, np.ndarray](), list[Node]()
+    for layer, (depth, columns) in enumerate(pairwise(sizes)):
+        constants[f"w{layer}"], constants[f"b{layer}"] = floats(depth, columns) / depth**0.5, floats(columns)
+        nodes.append(Node("Gemm", ("x" if not layer else f"h{layer}", f"w{layer}", f"b{layer}"), (f"a{layer}",)))
+        nodes.append(Node("Sigmoid", (f"a{layer}",), (f"h{layer + 1}",)))
+    graph = Graph(tuple(nodes), {"x": Spec((rows, 64))}, ("h3",), constants).with_specs()
+    whole, small = (Session(graph, instructions=instructions, precision=kind) for kind in ("fp32", "int8"))
+    assert [row.algorithm.startswith("int8") for row in small.plan()] == [True] * 3
+    difference = np.abs(whole.run(whole.example())["h3"] - small.run(whole.example())["h3"]).max()
+    assert 0 < difference < 0.02
+    assert small.memory.weights < 0.35 * whole.memory.weights
 
 
 def test_residuals_and_activations_go_into_the_convolution_before_them() -> None:

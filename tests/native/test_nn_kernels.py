@@ -73,6 +73,18 @@ def test_linear(
     assert untouched(buffer)
 
 
+@every_kernel
+@pytest.mark.parametrize(("rows", "depth", "columns"), [(517, 300, 70), (211, 1000, 33), (29, 4000, 40)])
+def test_linear_of_more_rows_than_stay_in_the_cache(k: nn.Kernels, rows: int, depth: int, columns: int) -> None:
+    """Rows pass the panels in blocks of 192 KiB: no row is left out where one block ends, and none comes twice."""
+    x, w, b = normal(0, rows, depth), normal(1, depth, columns), normal(2, columns)
+    assert x.nbytes > 2 * 192 << 10
+    out, buffer = guarded(rows, columns)
+    nn.Program([k.linear(out, x, k.pack(w), k.pad(b))]).run()
+    assert np.abs(out - (x.astype(np.float64) @ w + b)).max() < 1e-5 * depth**0.5 * np.abs(out).max()
+    assert untouched(buffer)
+
+
 @FEW
 @given(k=any_kernel, seed=seeds, rows=st.integers(1, 20), depth=st.integers(1, 60), columns=st.integers(1, 80))
 def test_linear_of_int8(k: nn.Kernels, seed: int, rows: int, depth: int, columns: int) -> None:
