@@ -1,5 +1,7 @@
 """What server and clients agree on: the settings, and a click log of which every node reads its own user's part."""
 
+from functools import lru_cache
+
 import numpy as np
 from flwr.app import Context
 
@@ -11,15 +13,20 @@ from securefl.federation.setup import Setup
 
 def setup(context: Context) -> Setup:
     """From the run's configuration: every setting with a dot in its name is one of securefl's."""
-    given = {name: value for name, value in context.run_config.items() if "." in name}
+    return _setup(tuple(sorted(context.run_config.items())))
+
+
+@lru_cache(maxsize=1)  # a worker of a simulation plays many nodes of one run
+def _setup(options: tuple[tuple[str, str | int | float], ...]) -> Setup:
+    given = dict(options)
     nothing = {"data.path": "", "cohort.seed": -1}
     config = override(
-        load_preset(str(context.run_config["preset"])),
-        {name: None if value == nothing.get(name) else value for name, value in given.items()},
+        load_preset(str(given["preset"])),
+        {name: None if value == nothing.get(name) else value for name, value in given.items() if "." in name},
     )
     seed = config.cohort.seed or 0
     log = load_click_log(config.data.path, seed=seed) if config.data.path else synthetic_click_log("small", seed=seed)
-    return Setup.of(config, busiest(log, int(context.run_config["users"])))
+    return Setup.of(config, busiest(log, int(given["users"])))
 
 
 def busiest(log: ClickLog, users: int) -> ClickLog:
