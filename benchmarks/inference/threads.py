@@ -12,6 +12,8 @@ from inference.images import PEERS
 from inference.turns import compared, measured
 
 THREADS, CANDIDATES = 2, 256
+PAUSE = 0.05
+"""Seconds before each turn: the peers' threads spin for a while when they have nothing to do."""
 DINS: Mapping[str, int] = {"din18_b256": 18, "din64_b256": 64}
 
 
@@ -40,6 +42,6 @@ def _net(
         **{peer: engines.ready(engine, model, inputs, THREADS) for peer, engine in peers.items()},
     }
     compared(report, f"threads_{name}", runs, "ort")
-    times = measured(runs, rounds)
+    times = measured(runs, rounds, PAUSE)
     report.checks.append(Check(f"threads_{name}_speedup", times.ratio("alone"), "x"))
     report.checks += [Check(f"threads_{name}_vs_{peer}", times.ratio(peer), "x") for peer in peers]

@@ -35,11 +35,11 @@ class Times:
         return statistics.median(a / b for a, b in zip(self._taken[engine], self._taken[to], strict=True))
 
 
-def measured(runs: Mapping[str, Run], rounds: int) -> Times:
+def measured(runs: Mapping[str, Run], rounds: int, pause: float = 0.0) -> Times:
     """Calls of each engine, in turn.
 
     A turn is one call that no clock sees, so that an engine finds its own data in the cache and not its neighbour's,
-    then calls for TURN seconds: the same number for all.
+    then calls for TURN seconds: the same number for all. Before it a pause, in which a neighbour's threads fall asleep.
     """
     count = max(1, int(TURN / max(_seconds(run) for run in runs.values())))
 
@@ -50,6 +50,7 @@ def measured(runs: Mapping[str, Run], rounds: int) -> Times:
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
+            time.sleep(pause)
             run()
             taken[name].append(_timed(partial(turn, run)) / count)
     return Times(taken)

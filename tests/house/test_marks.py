@@ -107,9 +107,10 @@ def test_needs_of_a_network_namespace(
     program.write_text(f"#!/bin/sh\n{unshare}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent))
-    result = suite.runpytest_subprocess()
+    result = suite.runpytest_subprocess("--all")
     result.assert_outcomes(**outcome)
     if "skipped" in outcome:
+        result.stdout.fnmatch_lines(["*skipped for absent needs: 1 (network namespace 1)"])
         result.stdout.fnmatch_lines(["SKIPPED*needs a network namespace: this machine lets this user have none"])
 
 

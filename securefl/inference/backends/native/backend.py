@@ -16,8 +16,8 @@ from . import dense, embedding, images, shaping
 from .layouts import layouts_of
 from .lowering import Context, Lowering, Options
 
-WORTH_SHARING = 50e-6
-"""Seconds of work from which on it pays to wake threads: that takes some microseconds, more where cores sleep."""
+WORTH_SHARING = 150e-6
+"""Seconds of work from which on it pays to wake threads, which takes tens of microseconds where cores sleep."""
 LOWERINGS: dict[str, Lowering] = {**dense.LOWERINGS, **embedding.LOWERINGS, **images.LOWERINGS, **shaping.LOWERINGS}
 
 
