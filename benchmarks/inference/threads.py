@@ -12,8 +12,8 @@ from inference.images import PEERS
 from inference.turns import compared, measured
 
 THREADS, CANDIDATES = 2, 256
-PAUSE = 0.05
-"""Seconds before each turn: the peers' threads spin for a while when they have nothing to do."""
+TURN, PAUSE = 0.06, 0.02
+"""Seconds of each turn, so that cores are awake, and before it: the peers' threads spin on for a while."""
 DINS: Mapping[str, int] = {"din18_b256": 18, "din64_b256": 64}
 
 
@@ -42,6 +42,6 @@ def _net(
         **{peer: engines.ready(engine, model, inputs, THREADS) for peer, engine in peers.items()},
     }
     compared(report, f"threads_{name}", runs, "ort")
-    times = measured(runs, rounds, PAUSE)
+    times = measured(runs, rounds, TURN, PAUSE)
     report.checks.append(Check(f"threads_{name}_speedup", times.ratio("alone"), "x"))
     report.checks += [Check(f"threads_{name}_vs_{peer}", times.ratio(peer), "x") for peer in peers]

@@ -35,13 +35,13 @@ class Times:
         return statistics.median(a / b for a, b in zip(self._taken[engine], self._taken[to], strict=True))
 
 
-def measured(runs: Mapping[str, Run], rounds: int, pause: float = 0.0) -> Times:
+def measured(runs: Mapping[str, Run], rounds: int, least: float = TURN, pause: float = 0.0) -> Times:
     """Calls of each engine, in turn.
 
     A turn is one call that no clock sees, so that an engine finds its own data in the cache and not its neighbour's,
-    then calls for TURN seconds: the same number for all. Before it a pause, in which a neighbour's threads fall asleep.
+    then calls for `least` seconds: the same number for all. Before it a pause, in which a neighbour's threads sleep.
     """
-    count = max(1, int(TURN / max(_seconds(run) for run in runs.values())))
+    count = max(1, int(least / max(_seconds(run) for run in runs.values())))
 
     def turn(run: Run) -> None:
         for _ in range(count):
