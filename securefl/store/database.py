@@ -66,6 +66,7 @@ class Database:
                 if not self._scalar("SELECT count(*) FROM sqlite_master") and not self._scalar("PRAGMA application_id"):
                     self._create()
                 self._check_format()
+                self._check_content()
                 store_id: bytes = self._scalar("SELECT id FROM store")
                 if expected_store not in (None, store_id):
                     raise ConfigurationError(
@@ -76,9 +77,9 @@ class Database:
         return store_id
 
     def _create(self) -> None:
-        self._database.execute("CREATE TABLE store (id BLOB NOT NULL)")
-        for statement in self.schema:
-            self._database.execute(statement)
+        for statement in ("CREATE TABLE store (id BLOB NOT NULL)", *self.schema):
+            # Strict, so that `_check_content` finds a value of another type than its column's.
+            self._database.execute(statement + (", " if statement.endswith("WITHOUT ROWID") else " ") + "STRICT")
         self._database.execute(f"PRAGMA application_id = {self.application_id}")
         self._database.execute(f"PRAGMA user_version = {self.version}")
         self._database.execute("INSERT INTO store (id) VALUES (?)", (secrets.token_bytes(16),))
@@ -94,6 +95,12 @@ class Database:
                 f"{self.what} {self._path}: written in format {version}, this program reads format {self.version}; "
                 "use the program that wrote it"
             )
+
+    def _check_content(self) -> None:
+        """Every page and row as the schema has it: of what is read afterwards, the type is sure, its meaning not."""
+        found = self._scalar("PRAGMA quick_check(1)")
+        if found != "ok":
+            raise sqlite3.DatabaseError(f"damaged: {found}")
 
     def _scalar(self, query: str) -> Any:
         for (value,) in self._database.execute(query):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dp import Budget, PrivacyError, Release, Sensitivity, Skellam, TwoStage
-from securefl.errors import SecureFLError
+from securefl.errors import ConfigurationError, SecureFLError
 from securefl.store import (
     Checkpoint,
     Disclosure,
@@ -129,3 +131,45 @@ def test_e3_a_damaged_store_is_used_as_it_is_or_refused(
             store.use(opened)
     except (SecureFLError, PrivacyError) as error:
         assert "\n" not in str(error)  # noqa: PT017 - some damage goes unseen
+
+
+OTHER_TYPE = {"BLOB": 1.5, "TEXT": b"\0", "INTEGER": b"\0"}
+
+
+def forbidden(path: Path) -> list[tuple[str, str, object]]:
+    """Table, column and a value that the schema has no place for: of the columns that are no keys."""
+    with closing(sqlite3.connect(path)) as database:
+        tables = [table for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        columns = [(table, *fact) for table in tables for fact in database.execute(f"PRAGMA table_info({table})")]
+        filled = {table for table in tables if database.execute(f"SELECT 1 FROM {table}").fetchone()}
+    values = [(table, name, OTHER_TYPE[kind]) for table, _, name, kind, _, _, key in columns if not key]
+    values += [(table, name, None) for table, _, name, _, needed, _, key in columns if needed and not key]
+    return [value for value in values if value[0] in filled]
+
+
+def put(path: Path, table: str, column: str, value: object) -> None:
+    """Write it nevertheless, as damage to the head of a row does: the schema is another meanwhile."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA writable_schema = ON")
+        ((strict,),) = database.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,))
+        loose = strict.replace(" NOT NULL", "").replace(", STRICT", "").replace(" STRICT", "")
+        database.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (loose, table))
+        database.execute("PRAGMA writable_schema = RESET")
+        database.execute("PRAGMA ignore_check_constraints = ON")
+        database.execute(f"UPDATE {table} SET {column} = ?", (value,))
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (strict, table))
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_e3_a_value_of_another_type_is_damage(tmp_path: Path, wholes: dict[str, bytes], name: str) -> None:
+    """In every column of every store: what is read from one has its type."""
+    (tmp_path / "whole").write_bytes(wholes[name])
+    values = forbidden(tmp_path / "whole")
+    assert values
+    for number, value in enumerate(values):
+        path = tmp_path / str(number)
+        path.write_bytes(wholes[name])
+        put(path, *value)
+        with pytest.raises(ConfigurationError, match=f"cannot be used as a store: damaged: .*{value[1]}"):
+            STORES[name].open(path)
