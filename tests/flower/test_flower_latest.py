@@ -27,7 +27,7 @@ from securefl.store import NodeStore, write_registry
 
 N, SIZE, RATE = 8, 5, 0.3
 PLAN = LatestPlan(b"r" * 32, N, SIZE, 24, Quantization(12, 2.0, 1))
-TERMS = Terms(threshold=3, kem="x25519", deadline=0.2, patience=2.0)
+TERMS = Terms(threshold=3, kem="x25519", deadline=0.5, patience=2.0)
 STEPS = ["LatestInvitation", "Roster", "Delivery", "Survivors"]
 Deaths = Mapping[int, str]
 """By user, the server's message at which its node dies, or "after" and that: then it has done what it says."""
@@ -164,7 +164,7 @@ def test_too_few_change_nothing_and_settle_themselves(tmp_path: Path) -> None:
 
 
 def test_shards_are_counted_together_and_floats_are_quantized() -> None:
-    world, terms = World(None), Terms(threshold=2, kem="x25519", deadline=0.2, shard=4)
+    world, terms = World(None), Terms(threshold=2, kem="x25519", deadline=0.5, shard=4)
     world.updates = {user: np.full(SIZE, 2.0, np.float32) for user in range(N)}
     result = world.play(range(N), terms=terms)
     assert len(result.survivors) == N

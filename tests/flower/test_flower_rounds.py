@@ -27,7 +27,7 @@ from securefl.submodel import Downloaded, QuantizedUpdate
 FIVE = clear.FIVE
 STEPS = ["RoundInvitation", "Roster", "Delivery", "Survivors", "UnionAnnounced", "Submodel", "Survivors"]
 MODEL = Global(clear.DENSE_LAYERS, clear.TABLES, clear.MAPS)
-TERMS = Terms(deadline=0.15, patience=2.0)
+TERMS = Terms(deadline=0.5, patience=2.0)
 
 
 class World:
@@ -325,7 +325,7 @@ def test_a8_an_unregistered_identity_is_refused_by_clients_and_by_the_server(tmp
     result = world.play()
     assert result.sums is None, "a deployed node has its own registry, whatever the server says"
     world.grid.fault = lambda *_: None
-    before, TERMS = TERMS, Terms(deadline=0.15, registry=frozenset(everybody))
+    before, TERMS = TERMS, Terms(deadline=0.5, registry=frozenset(everybody))
     try:
         assert refused(world, 5, "an identity that is not registered")
     finally:

@@ -21,7 +21,7 @@ from securefl.engine.flower.sleep import SESSION
 from securefl.errors import ConfigurationError, TooFewSurvivorsError, TransportError
 
 N = 6
-FAST = Terms(threshold=3, kem="x25519", deadline=0.15, patience=2.0)
+FAST = Terms(threshold=3, kem="x25519", deadline=0.5, patience=2.0)
 SPECS = [ArraySpec("counts", (2, 3), 1000), ArraySpec("scores", (4,), 1 << 40)]
 
 
@@ -79,7 +79,7 @@ def test_the_sum_is_exact_and_leaves_nothing_behind() -> None:
 def test_several_sums_share_one_set_of_keys(setting: Any) -> None:
     nodes = grid(lose({2: "Survivors", 5: "Delivery"}))
     specs = [SPECS[0], ArraySpec("scores", (4,), 1 << 40, sum="later")]
-    terms = Terms(threshold=3, kem="x25519", deadline=0.15, setting=setting)
+    terms = Terms(threshold=3, kem="x25519", deadline=0.5, setting=setting)
     result = secure_aggregate(nodes, nodes.nodes, specs, terms=terms)
     assert (result.arrays["counts"] == total(counts, [1, 2, 3, 4, 6])).all()
     assert (result.arrays["scores"] == total(scores, [1, 3, 4, 6])).all()
@@ -175,7 +175,7 @@ def test_too_many_lost_is_a_named_error_and_secrets_are_forgotten() -> None:
 def test_shards_are_added_and_one_that_fails_is_left_out() -> None:
     apps = [app() for _ in range(9)]
     nodes = make_grid(apps)
-    terms = Terms(threshold=2, kem="x25519", deadline=0.15, shard=3)
+    terms = Terms(threshold=2, kem="x25519", deadline=0.5, shard=3)
     result = secure_aggregate(nodes, nodes.nodes, SPECS, terms=terms)
     assert (result.arrays["counts"] == total(counts, range(1, 10))).all()
     nodes.fault = lose({4: "Delivery"})

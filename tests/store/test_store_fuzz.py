@@ -141,7 +141,7 @@ def forbidden(path: Path) -> list[tuple[str, str, object]]:
     with closing(sqlite3.connect(path)) as database:
         tables = [table for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         columns = [(table, *fact) for table in tables for fact in database.execute(f"PRAGMA table_info({table})")]
-        filled = {table for table in tables if database.execute(f"SELECT 1 FROM {table}").fetchone()}
+        filled = {table for table in tables if database.execute(f"SELECT 1 FROM {table}").fetchone()}  # noqa: S608
     values = [(table, name, OTHER_TYPE[kind]) for table, _, name, kind, _, _, key in columns if not key]
     values += [(table, name, None) for table, _, name, _, needed, _, key in columns if needed and not key]
     return [value for value in values if value[0] in filled]
@@ -156,7 +156,7 @@ def put(path: Path, table: str, column: str, value: object) -> None:
         database.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (loose, table))
         database.execute("PRAGMA writable_schema = RESET")
         database.execute("PRAGMA ignore_check_constraints = ON")
-        database.execute(f"UPDATE {table} SET {column} = ?", (value,))
+        database.execute(f"UPDATE {table} SET {column} = ?", (value,))  # noqa: S608
         database.execute("PRAGMA writable_schema = ON")
         database.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (strict, table))
 
